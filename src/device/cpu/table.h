@@ -1,0 +1,93 @@
+#pragma once
+
+// What an instruction-set folder provides: plain function pointers, no classes, no templates across the border.
+// Kernel files include this header, <cstdint>, <cstddef>, <immintrin.h> and nothing else of hearth or the standard
+// library: anything inline would be compiled with the set's flags and could leak into the common code (a test
+// lists the symbols of these objects and fails on any weak one).
+#include <cstddef>
+#include <cstdint>
+
+namespace hearth::cpu {
+
+// Kernels of one weight type. `type` is the GGUF number (DType). cols is a multiple of the type's block.
+struct TypeKernels {
+  uint32_t type;
+  // out[i] for `values` consecutive weights (whole blocks), exactly as TypeInfo::decode.
+  void (*decode)(const void* blocks, uint32_t values, float* out);
+  // The path of generation: y[n·y_stride + r] = Σ_k w[r][k] · x[n·x_stride + k] for r < rows, n < count; float
+  // activations, float accumulation, each weight block read once. count is 1 … 8.
+  void (*gemv)(const void* weights, size_t row_bytes, uint32_t rows, uint32_t cols, const float* x, size_t x_stride,
+               uint32_t count, float* y, size_t y_stride);
+};
+
+// The path of prompts: a panel of weight rows is decoded once and used for all rows of the batch.
+// Panels hold `panel_rows` = 16 weight rows × k values, k a multiple of 32:
+//   f32:  [k][16]           float
+//   bf16: [k/2][16][2]      bfloat16, round to nearest even: the operand layout of both vdpbf16ps and AMX tiles
+// Activations are packed row by row, [m][k] in the same number format.
+enum class PanelFormat : uint32_t { f32, bf16 };
+inline constexpr uint32_t panel_rows = 16;
+
+struct MatmulKernels {
+  PanelFormat format;
+  // w: [rows ≤ 16][k] floats, stride in floats; missing rows become zeros.
+  void (*pack_panel)(const float* w, size_t w_stride, uint32_t rows, uint32_t k, void* panel);
+  void (*pack_acts)(const float* x, size_t x_stride, uint32_t m, uint32_t k, void* acts);
+  // y[i·y_stride + r] (+)= Σ_k acts[i][k] · panel[k][r], for i < m and r < rows ≤ 16 · panels. Panels follow each
+  // other in memory. `accumulate` adds to y instead of setting it.
+  void (*run)(const void* panel, uint32_t rows, const void* acts, uint32_t m, uint32_t k, float* y, size_t y_stride,
+              bool accumulate);
+  // Called once per thread before its first run and after its last (AMX tile configuration); null if not needed.
+  void (*enter)();
+  void (*leave)();
+};
+
+// Types of KV pages, in this order: f32, f16, q8_0, q4_0. A head's row in a page is `head` values of that type.
+struct KvKernels {
+  // values of one head row → the page's type. head is a multiple of 32 for q8_0 and q4_0, of 8 otherwise.
+  void (*store)(const float* x, uint32_t head, void* out);
+  // s[q·s_stride + t] = Σ_d k[t][d] · q[q·q_stride + d]: `tokens` rows of K against `queries` query heads (1 … 16).
+  void (*score)(const void* k, size_t token_stride, uint32_t tokens, uint32_t head, const float* q, size_t q_stride,
+                uint32_t queries, float* s, size_t s_stride);
+  // acc[q·acc_stride + d] += Σ_t p[q·p_stride + t] · v[t][d].
+  void (*mix)(const void* v, size_t token_stride, uint32_t tokens, uint32_t head, const float* p, size_t p_stride,
+              uint32_t queries, float* acc, size_t acc_stride);
+};
+
+enum class Activation : uint32_t { none, silu, gelu, gelu_tanh, relu, relu2 };
+
+struct RowKernels {
+  // out = x / rms(x) · gain; gain may be null. In place allowed. n is any number.
+  void (*rms_norm)(const float* x, const float* gain, uint32_t n, float eps, float* out);
+  // out = (x − mean) / sd · gain + bias; gain and bias may be null.
+  void (*layer_norm)(const float* x, const float* gain, const float* bias, uint32_t n, float eps, float* out);
+  // out = act(gate) · up; up null: out = act(gate).
+  void (*gated)(Activation act, const float* gate, const float* up, uint32_t n, float* out);
+  void (*add)(const float* a, const float* b, uint32_t n, float* out);
+  void (*scale)(const float* x, float factor, uint32_t n, float* out);
+  float (*max)(const float* x, uint32_t n);
+  // x[i] = exp(x[i] − m); returns their sum. −inf gives exactly 0.
+  float (*exp_sum)(float* x, uint32_t n, float m);
+  // Rotates pairs (x[i], x[i + pairs]) if split, else (x[2i], x[2i + 1]), by cos[i], sin[i], in place.
+  void (*rope)(float* x, const float* cos, const float* sin, uint32_t pairs, bool split);
+};
+
+// A set may leave anything null; the gap is filled from the next lower table (see tables.h).
+struct CpuTable {
+  const char* name;
+  const TypeKernels* types;
+  uint32_t type_count;
+  const MatmulKernels* matmul;
+  const KvKernels* kv[4];
+  const RowKernels* rows;
+};
+
+// One per folder, defined in its table.cpp.
+extern const CpuTable portable_table;
+extern const CpuTable avx2_table;
+extern const CpuTable avx512_table;
+extern const CpuTable avx512vnni_table;
+extern const CpuTable avx512bf16_table;
+extern const CpuTable amx_table;
+
+}  // namespace hearth::cpu
