@@ -14,7 +14,7 @@
 namespace hearth {
 
 struct EncodeOptions {
-  // Add BOS, EOS, CLS or SEP as the vocabulary says. A BOS that the text begins with already is not doubled.
+  // Add BOS, EOS, CLS or SEP as the vocabulary says.
   bool add_special = true;
   // Recognise control tokens written out in the text. User-defined tokens are recognised always.
   bool parse_special = false;
@@ -27,13 +27,13 @@ struct SpecialTokens {
 };
 
 // Text to token ids and back. Immutable once made: any number of threads may use one at the same time.
-class Tokenizer {
+class Tokenizer final {
  public:
   // Throws Error: `unsupported` for an unknown model or `pre`, `corrupt_file` for metadata that contradict
   // themselves.
   static std::unique_ptr<Tokenizer> create(Vocabulary vocabulary);
 
-  virtual ~Tokenizer();
+  ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
@@ -75,16 +75,16 @@ class Tokenizer {
   const SpecialTokens& special() const noexcept;
   bool adds_bos() const noexcept;
   bool adds_eos() const noexcept;
+  bool adds_sep() const noexcept;
   size_t size() const noexcept;  // ids are 0 … size()-1
 
   // What in the metadata was ignored, one line each, for the log.
   const std::vector<std::string>& notes() const noexcept;
 
- protected:
+ private:
   struct State;
   explicit Tokenizer(std::unique_ptr<const State> state);
 
- private:
   std::unique_ptr<const State> state_;
 };
 

@@ -56,11 +56,10 @@ struct Vocabulary {
   std::optional<bool> add_space_prefix;
   // tokenizer.ggml.remove_extra_whitespaces (t5). Absent: false.
   std::optional<bool> remove_extra_whitespaces;
-  // tokenizer.ggml.escape_whitespaces (t5, llama). Absent: true.
-  std::optional<bool> escape_whitespaces;
   // tokenizer.ggml.normalizer.lowercase (bert). Absent: true.
   std::optional<bool> lowercase;
-  // tokenizer.ggml.precompiled_charsmap (t5): the bytes of that array. Absent: texts are taken as they are.
+  // tokenizer.ggml.precompiled_charsmap (t5): the bytes of that array of 8-bit integers. Absent: texts are
+  // taken as they are.
   std::vector<uint8_t> precompiled_charsmap;
 };
 
