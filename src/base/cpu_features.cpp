@@ -59,22 +59,27 @@ CpuFeatures detect() {
   const bool ymm = (saved & 0x6U) == 0x6U, zmm = (saved & 0xe6U) == 0xe6U;
   const bool tiles = (saved & 0x60000U) == 0x60000U;
 
-  const bool has_avx2 = bit(l1.ecx, 28) && bit(l1.ecx, 12) && bit(l1.ecx, 29) && bit(l7.ebx, 5) && bit(l7.ebx, 8);
+  const bool has_avx2 =
+      bit(l1.ecx, 28) && bit(l1.ecx, 12) && bit(l1.ecx, 29) && bit(l7.ebx, 5) && bit(l7.ebx, 8);
   f.avx2 = has_avx2 && ymm;
-  if (has_avx2 && !ymm) f.notes.emplace_back("AVX2 is present, but the system does not save its registers (XCR0)");
+  if (has_avx2 && !ymm)
+    f.notes.emplace_back("AVX2 is present, but the system does not save its registers (XCR0)");
 
   const bool has_avx512 =
       bit(l7.ebx, 16) && bit(l7.ebx, 17) && bit(l7.ebx, 28) && bit(l7.ebx, 30) && bit(l7.ebx, 31);
   f.avx512 = f.avx2 && has_avx512 && zmm;
-  if (has_avx512 && !zmm) f.notes.emplace_back("AVX-512 is present, but the system does not save its registers (XCR0)");
+  if (has_avx512 && !zmm)
+    f.notes.emplace_back("AVX-512 is present, but the system does not save its registers (XCR0)");
   f.avx512vnni = f.avx512 && bit(l7.ecx, 11);
   f.avx512bf16 = f.avx512vnni && bit(l71.eax, 5);
 
   const bool has_amx = bit(l7.edx, 24) && bit(l7.edx, 22) && bit(l7.edx, 25);
   if (has_amx && f.avx512bf16) {
     f.amx = tiles && request_tiles();
-    if (!tiles) f.notes.emplace_back("AMX is present, but the system does not save the tile registers (XCR0)");
-    if (tiles && !f.amx) f.notes.emplace_back("AMX is present, but the kernel refused the tile registers (arch_prctl)");
+    if (!tiles)
+      f.notes.emplace_back("AMX is present, but the system does not save the tile registers (XCR0)");
+    if (tiles && !f.amx)
+      f.notes.emplace_back("AMX is present, but the kernel refused the tile registers (arch_prctl)");
   }
   return f;
 }

@@ -32,10 +32,12 @@ class Descriptor {
 [[noreturn]] void fail_with_errno(const std::filesystem::path& path, std::string_view doing) {
   const int reason = errno;
   if (reason == ENOENT) {
-    throw Error(Code::not_found, fmt::format("no such file: {}", path.string()), "check the path and its spelling");
+    throw Error(Code::not_found, fmt::format("no such file: {}", path.string()),
+                "check the path and its spelling");
   }
-  throw Error(Code::io, fmt::format("cannot {} {}: {}", doing, path.string(), std::strerror(reason)),
-              reason == EACCES ? "check the permissions of the file and its folders" : "check the file and its disk");
+  throw Error(
+      Code::io, fmt::format("cannot {} {}: {}", doing, path.string(), std::strerror(reason)),
+      reason == EACCES ? "check the permissions of the file and its folders" : "check the file and its disk");
 }
 
 Descriptor open_regular(const std::filesystem::path& path, struct stat& info) {
@@ -47,8 +49,9 @@ Descriptor open_regular(const std::filesystem::path& path, struct stat& info) {
   }
   if (!S_ISREG(info.st_mode)) {
     ::close(fd);
-    throw Error(Code::bad_request, fmt::format("{} is {}, not a file", path.string(),
-                                               S_ISDIR(info.st_mode) ? "a directory" : "a device or pipe"),
+    throw Error(Code::bad_request,
+                fmt::format("{} is {}, not a file", path.string(),
+                            S_ISDIR(info.st_mode) ? "a directory" : "a device or pipe"),
                 "name the file itself");
   }
   return Descriptor(fd);

@@ -10,7 +10,9 @@ namespace hearth {
 float half_to_float(uint16_t bits) noexcept;
 uint16_t float_to_half(float value) noexcept;
 
-inline float bf16_to_float(uint16_t bits) noexcept { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+inline float bf16_to_float(uint16_t bits) noexcept {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
 
 inline uint16_t float_to_bf16(float value) noexcept {
   const auto bits = std::bit_cast<uint32_t>(value);

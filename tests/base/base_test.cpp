@@ -43,11 +43,11 @@ TEST(Half, EveryPatternSurvivesTheRoundTrip) {
 }
 
 TEST(Half, RoundsToNearestEven) {
-  EXPECT_EQ(float_to_half(1.0F + 0x1p-11F), 0x3c00);               // a tie: to the even mantissa
-  EXPECT_EQ(float_to_half(1.0F + 0x1p-11F + 0x1p-20F), 0x3c01);    // above the tie
+  EXPECT_EQ(float_to_half(1.0F + 0x1p-11F), 0x3c00);             // a tie: to the even mantissa
+  EXPECT_EQ(float_to_half(1.0F + 0x1p-11F + 0x1p-20F), 0x3c01);  // above the tie
   EXPECT_EQ(float_to_half(65519.0F), 0x7bff);
   EXPECT_EQ(float_to_half(65520.0F), 0x7c00);
-  EXPECT_EQ(float_to_half(0x1p-25F), 0);                           // half of the smallest subnormal: a tie to zero
+  EXPECT_EQ(float_to_half(0x1p-25F), 0);  // half of the smallest subnormal: a tie to zero
   EXPECT_EQ(float_to_half(-0x1.8p-25F), 0x8001);
   EXPECT_EQ(float_to_bf16(std::bit_cast<float>(0x3f808000U)), 0x3f80);
   EXPECT_EQ(float_to_bf16(std::bit_cast<float>(0x3f818000U)), 0x3f82);

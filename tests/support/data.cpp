@@ -19,7 +19,8 @@ std::filesystem::path reference_dir() {
 }
 
 std::string no_reference() {
-  return "the reference data is not beside this checkout; configure with -DHEARTH_REFERENCE_DIR=... to run this test";
+  return "the reference data is not beside this checkout; configure with -DHEARTH_REFERENCE_DIR=... to run "
+         "this test";
 }
 
 Json read_json(const std::filesystem::path& path) {
@@ -28,7 +29,8 @@ Json read_json(const std::filesystem::path& path) {
   return json::parse(read_file(path), {}, options);
 }
 
-std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder, const std::string& extension) {
+std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder,
+                                            const std::string& extension) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() == extension) files.push_back(entry.path());

@@ -21,7 +21,8 @@ std::string no_reference();
 Json read_json(const std::filesystem::path& path);
 
 // All files NAME.EXT in a folder, sorted.
-std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder, const std::string& extension);
+std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder,
+                                            const std::string& extension);
 
 // "0a1b" -> two bytes.
 std::string from_hex(std::string_view hex);

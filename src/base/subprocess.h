@@ -1,0 +1,39 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace hearth {
+
+// A child running this very program in another role, joined by one end of a Unix socket pair (descriptor 3 in
+// the child). Its standard error goes to a log that the parent can read when something went wrong. The child
+// dies with its parent.
+class Subprocess {
+ public:
+  // `role` becomes the child's only argument. Throws Error(io).
+  explicit Subprocess(const std::string& role);
+  Subprocess(const Subprocess&) = delete;
+  Subprocess& operator=(const Subprocess&) = delete;
+  // Kills the child if it still runs.
+  ~Subprocess();
+
+  int socket() const noexcept { return socket_; }
+  pid_t pid() const noexcept { return pid_; }
+
+  // Waits for the end and says how it was: "ended with exit code 3", "was killed by signal 11 (Segmentation
+  // fault)".
+  std::string wait_and_describe();
+  // The last lines the child wrote to standard error, at most `bytes`.
+  std::string log_tail(size_t bytes = 2000) const;
+
+ private:
+  int socket_ = -1, log_ = -1;
+  pid_t pid_ = -1;
+};
+
+// The descriptor that a child talks to its parent through.
+inline constexpr int child_socket = 3;
+
+}  // namespace hearth

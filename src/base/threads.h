@@ -1,0 +1,52 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace hearth {
+
+// How many threads are worth starting, and why: affinity ∩ cgroup quota (v1 and v2, every ancestor, rounded
+// down, at least one) ∩ one per physical core.
+struct ThreadBudget {
+  uint32_t threads = 1;
+  bool quota = false;  // a cgroup limits CPU time: never spin then
+  std::string reason;  // "2 of 16 processors: cgroup quota 2.5 in /sys/fs/cgroup/…"
+};
+
+// `root` replaces "/" in tests.
+ThreadBudget thread_budget(const std::string& root = "");
+
+// A fixed team: run(f) calls f(thread) on every thread, the caller being thread 0, and returns when all are
+// done. Inside f, barrier() waits until all threads of the team have arrived. Waiting spins briefly, then
+// sleeps; under a quota it sleeps at once.
+class ThreadTeam {
+ public:
+  explicit ThreadTeam(uint32_t threads, bool spin = true);
+  ThreadTeam(const ThreadTeam&) = delete;
+  ThreadTeam& operator=(const ThreadTeam&) = delete;
+  ~ThreadTeam();
+
+  uint32_t size() const noexcept { return threads_; }
+  void run(const std::function<void(uint32_t)>& work);
+  void barrier() noexcept;
+
+ private:
+  void worker(uint32_t index);
+  void wait_while(const std::atomic<uint32_t>& word, uint32_t value) const noexcept;
+
+  uint32_t threads_;
+  uint32_t spins_;
+  const std::function<void(uint32_t)>* work_ = nullptr;
+  std::atomic<uint32_t> round_{0};    // counts calls of run; odd values are never special
+  std::atomic<uint32_t> arrived_{0};  // at the current barrier
+  std::atomic<uint32_t> phase_{0};    // counts barriers passed
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace hearth

@@ -1,0 +1,199 @@
+#include "protocol/messages.h"
+
+#include <fmt/format.h>
+
+namespace hearth {
+namespace {
+
+// Both ends are the same binary: a message that does not decode is a fault, not bad input.
+template <class F>
+auto decoded(F&& read) {
+  try {
+    return read();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw Error(Code::bug, fmt::format("a message between processes does not decode: {}", e.what()),
+                "parent and child must be the same build");
+  }
+}
+
+std::string text(const Json& j, const char* key) { return json::value_to<std::string>(j.at(key)); }
+template <class T>
+T number(const Json& j, const char* key) {
+  return j.at(key).to_number<T>();
+}
+
+Json strings(const std::vector<std::string>& list) { return json::value_from(list); }
+std::vector<std::string> strings(const Json& j, const char* key) {
+  return json::value_to<std::vector<std::string>>(j.at(key));
+}
+
+json::object wish_json(const Wish& w) {
+  return {{"context", w.context},
+          {"parallel", w.parallel},
+          {"rows", w.rows},
+          {"k", to_string(w.kv.k)},
+          {"v", to_string(w.kv.v)}};
+}
+Wish wish_of(const Json& j) {
+  return {number<uint32_t>(j, "context"),
+          number<uint32_t>(j, "parallel"),
+          number<uint32_t>(j, "rows"),
+          {find_kv_type(text(j, "k")), find_kv_type(text(j, "v"))}};
+}
+
+json::object request_json(const Request& r) {
+  json::array messages;
+  for (const ChatMessage& m : r.messages) messages.push_back({{"role", m.role}, {"content", m.content}});
+  json::object o{{"messages", messages},
+                 {"sampling", r.sampling.options},
+                 {"max_tokens", r.max_tokens},
+                 {"stop", strings(r.stop)}};
+  if (r.raw) o["raw"] = *r.raw;
+  return o;
+}
+Request request_of(const Json& j) {
+  Request r;
+  for (const Json& m : j.at("messages").as_array())
+    r.messages.push_back({text(m, "role"), text(m, "content")});
+  if (const Json* raw = j.as_object().if_contains("raw")) r.raw = json::value_to<std::string>(*raw);
+  r.sampling.options = j.at("sampling");
+  r.max_tokens = number<uint32_t>(j, "max_tokens");
+  r.stop = strings(j, "stop");
+  return r;
+}
+
+json::object statistics_json(const Statistics& s) {
+  return {{"load", s.load},
+          {"prompt", s.prompt},
+          {"generation", s.generation},
+          {"total", s.total},
+          {"prompt_tokens", s.prompt_tokens},
+          {"cached_tokens", s.cached_tokens},
+          {"generated_tokens", s.generated_tokens},
+          {"seed", s.seed}};
+}
+Statistics statistics_of(const Json& j) {
+  return {number<double>(j, "load"),
+          number<double>(j, "prompt"),
+          number<double>(j, "generation"),
+          number<double>(j, "total"),
+          number<uint32_t>(j, "prompt_tokens"),
+          number<uint32_t>(j, "cached_tokens"),
+          number<uint32_t>(j, "generated_tokens"),
+          number<uint64_t>(j, "seed")};
+}
+
+json::object held_json(const DeviceBuffers& held) {
+  json::array buffers;
+  for (const Buffer& b : held.buffers) {
+    buffers.push_back({{"kind", static_cast<int>(b.kind)}, {"bytes", b.bytes}, {"mapped", b.mapped}});
+  }
+  return {{"device", held.device}, {"buffers", buffers}};
+}
+DeviceBuffers held_of(const Json& j) {
+  DeviceBuffers held;
+  held.device = text(j, "device");
+  for (const Json& b : j.at("buffers").as_array()) {
+    held.buffers.push_back({static_cast<BufferKind>(number<int>(b, "kind")), number<uint64_t>(b, "bytes"),
+                            b.at("mapped").as_bool()});
+  }
+  return held;
+}
+
+struct EncodeToChild {
+  json::object operator()(const to_child::Load& m) const {
+    const LoadRequest& r = m.request;
+    return {{"is", "load"},
+            {"path", r.path},
+            {"wish", wish_json(r.wish)},
+            {"cpu", r.cpu_set},
+            {"threads", r.threads}};
+  }
+  json::object operator()(const to_child::Start& m) const {
+    return {{"is", "start"}, {"id", m.id.value}, {"request", request_json(m.request)}};
+  }
+  json::object operator()(const to_child::Cancel& m) const { return {{"is", "cancel"}, {"id", m.id.value}}; }
+  json::object operator()(const to_child::Leave&) const { return {{"is", "leave"}}; }
+};
+
+struct EncodeFromChild {
+  json::object operator()(const from_child::Ready& m) const {
+    return {{"is", "ready"},
+            {"model", m.model},
+            {"device", m.device},
+            {"held", held_json(m.held)},
+            {"context", m.context},
+            {"seconds", m.load_seconds},
+            {"notes", strings(m.notes)}};
+  }
+  json::object operator()(const from_child::Text& m) const {
+    return {{"is", "text"}, {"id", m.id.value}, {"text", m.text}};
+  }
+  json::object operator()(const from_child::Done& m) const {
+    return {{"is", "done"},
+            {"id", m.id.value},
+            {"reason", m.reason},
+            {"statistics", statistics_json(m.statistics)}};
+  }
+  json::object operator()(const from_child::Failed& m) const {
+    return {{"is", "failed"},
+            {"id", m.id.value},
+            {"code", to_string(m.code)},
+            {"message", m.message},
+            {"remedy", m.remedy}};
+  }
+};
+
+[[noreturn]] void unknown(const std::string& kind) {
+  throw Error(Code::bug, fmt::format("unknown message '{}' between processes", kind),
+              "parent and child must be the same build");
+}
+
+}  // namespace
+
+Json encode(const ToChild& message) { return std::visit(EncodeToChild{}, message); }
+Json encode(const FromChild& message) { return std::visit(EncodeFromChild{}, message); }
+
+ToChild decode_to_child(const Json& j) {
+  return decoded([&]() -> ToChild {
+    const std::string is = text(j, "is");
+    if (is == "load") {
+      return to_child::Load{
+          {text(j, "path"), wish_of(j.at("wish")), text(j, "cpu"), number<uint32_t>(j, "threads")}};
+    }
+    if (is == "start") return to_child::Start{{number<uint64_t>(j, "id")}, request_of(j.at("request"))};
+    if (is == "cancel") return to_child::Cancel{{number<uint64_t>(j, "id")}};
+    if (is == "leave") return to_child::Leave{};
+    unknown(is);
+  });
+}
+
+FromChild decode_from_child(const Json& j) {
+  return decoded([&]() -> FromChild {
+    const std::string is = text(j, "is");
+    if (is == "ready") {
+      return from_child::Ready{text(j, "model"),
+                               text(j, "device"),
+                               held_of(j.at("held")),
+                               number<uint32_t>(j, "context"),
+                               number<double>(j, "seconds"),
+                               strings(j, "notes")};
+    }
+    if (is == "text") return from_child::Text{{number<uint64_t>(j, "id")}, text(j, "text")};
+    if (is == "done") {
+      return from_child::Done{
+          {number<uint64_t>(j, "id")}, text(j, "reason"), statistics_of(j.at("statistics"))};
+    }
+    if (is == "failed") {
+      return from_child::Failed{{number<uint64_t>(j, "id")},
+                                code_from_string(text(j, "code")),
+                                text(j, "message"),
+                                text(j, "remedy")};
+    }
+    unknown(is);
+  });
+}
+
+}  // namespace hearth

@@ -1,0 +1,109 @@
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "protocol/channel.h"
+#include "protocol/messages.h"
+
+namespace hearth {
+namespace {
+
+ToChild trip(const ToChild& m) { return decode_to_child(json::parse(json::serialize(encode(m)))); }
+FromChild trip(const FromChild& m) { return decode_from_child(json::parse(json::serialize(encode(m)))); }
+
+TEST(Messages, LoadSurvives) {
+  LoadRequest load{"a/b.gguf", {4096, 2, 128, {KvType::q8_0, KvType::f32}}, "avx2", 7};
+  const auto back = std::get<to_child::Load>(trip(ToChild(to_child::Load{load}))).request;
+  EXPECT_EQ(back.path, load.path);
+  EXPECT_EQ(back.wish.context, 4096U);
+  EXPECT_EQ(back.wish.kv.k, KvType::q8_0);
+  EXPECT_EQ(back.wish.kv.v, KvType::f32);
+  EXPECT_EQ(back.cpu_set, "avx2");
+  EXPECT_EQ(back.threads, 7U);
+}
+
+TEST(Messages, RequestSurvives) {
+  Request r;
+  r.messages = {{"system", "be \"kind\"\n"}, {"user", "grüße \xF0\x9F\x94\xA5"}};
+  r.raw = "";
+  r.sampling.options = json::object{{"temperature", 0.5}};
+  r.max_tokens = 9;
+  r.stop = {"\n\n", "###"};
+  const auto back = std::get<to_child::Start>(trip(ToChild(to_child::Start{{1ULL << 40}, r})));
+  EXPECT_EQ(back.id.value, 1ULL << 40);
+  EXPECT_EQ(back.request.messages[1].content, r.messages[1].content);
+  EXPECT_EQ(back.request.raw, r.raw);
+  EXPECT_EQ(back.request.stop, r.stop);
+  EXPECT_EQ(back.request.sampling.options, r.sampling.options);
+}
+
+TEST(Messages, EventsSurvive) {
+  Statistics s;
+  s.prompt = 0.25;
+  s.generated_tokens = 12;
+  s.seed = ~0ULL;
+  const auto done = std::get<from_child::Done>(trip(FromChild(from_child::Done{{3}, "length", s})));
+  EXPECT_EQ(done.statistics.seed, ~0ULL);
+  EXPECT_EQ(done.reason, "length");
+  const auto failed =
+      std::get<from_child::Failed>(trip(FromChild(from_child::Failed{{3}, Code::busy, "m", "r"})));
+  EXPECT_EQ(failed.code, Code::busy);
+  from_child::Ready ready;
+  ready.held.buffers = {{BufferKind::kv, 77, false}, {BufferKind::weights, 5, true}};
+  const auto back = std::get<from_child::Ready>(trip(FromChild(ready)));
+  EXPECT_EQ(back.held.of(BufferKind::kv), 77U);
+  EXPECT_EQ(back.held.anonymous(), 77U);
+}
+
+TEST(Messages, GarbageIsAnError) {
+  EXPECT_THROW(decode_to_child(json::parse(R"({"is":"load"})")), Error);
+  EXPECT_THROW(decode_to_child(json::parse(R"({"is":"dance"})")), Error);
+  EXPECT_THROW(decode_from_child(json::parse(R"([1])")), Error);
+}
+
+class ChannelTest : public testing::Test {
+ protected:
+  ChannelTest() { EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends_), 0); }
+  ~ChannelTest() override {
+    for (const int end : ends_) {
+      if (end >= 0) ::close(end);
+    }
+  }
+  int ends_[2] = {-1, -1};
+};
+
+TEST_F(ChannelTest, MessagesArriveWholeAndInOrder) {
+  Channel receiver(ends_[1]);
+  EXPECT_EQ(receiver.receive(0).state, Channel::State::nothing);
+  std::thread writer([&] {
+    Channel sender(ends_[0]);
+    for (int i = 0; i < 300; ++i)
+      sender.send({{"n", i}, {"filling", std::string(static_cast<size_t>(i) * 97, 'x')}});
+  });
+  for (int i = 0; i < 300; ++i) {
+    const auto got = receiver.receive(-1);
+    ASSERT_EQ(got.state, Channel::State::message);
+    ASSERT_EQ(got.message.at("n").as_int64(), i);
+  }
+  writer.join();
+}
+
+TEST_F(ChannelTest, AGonePeerIsSeenOnBothSides) {
+  Channel mine(ends_[0]);
+  ::close(ends_[1]);
+  ends_[1] = -1;
+  EXPECT_EQ(mine.receive(-1).state, Channel::State::closed);
+  EXPECT_FALSE(mine.send("x"));
+}
+
+TEST_F(ChannelTest, AnAbsurdLengthIsAnError) {
+  const uint32_t length = 0xffffffffU;
+  ASSERT_EQ(::send(ends_[0], &length, sizeof length, 0), static_cast<ssize_t>(sizeof length));
+  Channel receiver(ends_[1]);
+  EXPECT_THROW(receiver.receive(-1), Error);
+}
+
+}  // namespace
+}  // namespace hearth
