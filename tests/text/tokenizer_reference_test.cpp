@@ -19,8 +19,8 @@ using test::bytes_of;
 using test::ids_of;
 using test::values;
 
-const char* const kVocabularies[] = {"llama-spm",   "phi-3",        "spm-gemma-flags", "gpt-2",
-                                     "llama-bpe",   "qwen2",        "falcon",          "starcoder",
+const char* const kVocabularies[] = {"llama-spm",   "bert-bge",     "t5-small",  "phi-3",  "spm-gemma-flags",
+                                     "gpt-2",       "llama-bpe",    "qwen2",     "falcon", "starcoder",
                                      "gemma4-like", "deepseek-llm", "rwkv-world"};
 
 std::unique_ptr<Tokenizer> load(const std::string& name) {
