@@ -1,0 +1,142 @@
+"""Trains ember. Resumable: run the same command again.
+
+    python3 train.py --out DIR [--steps N] [--threads T]
+
+DIR gets tokenizer.json, checkpoint.pt (weights, optimizer, step) and log.txt. Batches are made on the fly and depend
+only on the seed and the step, so a resumed run sees the same data as one that was never stopped.
+"""
+import argparse
+import math
+import os
+import random
+import time
+
+import torch
+import torch.nn.functional as F
+
+import make_data
+import model
+import tokenizer as tk
+
+SEED = 20261120
+POOL = 8            # batches made at once, sorted by length to save padding
+SHAPES = [(96, 1), (32, 3), (10, 10)]   # (rows, turns): single questions, short and long conversations
+MIX = [6, 1, 1]     # of the POOL batches, how many have each shape
+SHORT, BEGINNING = 0.5, 12  # half of the single answers are cut after 12 tokens: which fact it is shows at the beginning
+
+
+def conversation(source, tokens, turns, rng):
+    """Ids of one conversation and the positions whose next token is learned (the answers)."""
+    ids, learned = [], []
+    for _ in range(turns):
+        question, answer, _ = source.pair(rng)
+        ids += [tk.USER, *tokens.encode(question), tk.ASSISTANT]
+        reply = [*tokens.encode(answer), tk.END]
+        if turns == 1 and rng.random() < SHORT:
+            reply = reply[:BEGINNING]
+        learned += range(len(ids) - 1, len(ids) - 1 + len(reply))
+        ids += reply
+    return ids[:model.CONTEXT], [p for p in learned if p + 1 < min(len(ids), model.CONTEXT)]
+
+
+def pool(source, tokens, index):
+    """POOL batches of (ids [rows, length], flat positions, targets)."""
+    rng = random.Random(SEED * 1000003 + index)
+    batches = []
+    for (rows, turns), count in zip(SHAPES, MIX):
+        made = [conversation(source, tokens, turns, rng) for _ in range(rows * count)]
+        made.sort(key=lambda c: len(c[0]))
+        batches += [pad(made[i:i + rows]) for i in range(0, len(made), rows)]
+    rng.shuffle(batches)
+    return batches
+
+
+def pad(conversations):
+    length = max(len(ids) for ids, _ in conversations)
+    ids = torch.full((len(conversations), length), tk.END, dtype=torch.long)
+    wanted, targets = [], []
+    for row, (tokens, learned) in enumerate(conversations):
+        ids[row, :len(tokens)] = torch.tensor(tokens)
+        wanted += [row * length + p for p in learned]
+        targets += [tokens[p + 1] for p in learned]
+    return ids, torch.tensor(wanted), torch.tensor(targets)
+
+
+def make_tokenizer(source, path):
+    if not os.path.exists(path):
+        rng = random.Random(SEED)
+        texts = [t for _ in range(60000) for t in source.pair(rng)[:2]]
+        tk.Tokenizer(*tk.train(texts, model.VOCABULARY)).save(path)
+    return tk.Tokenizer.load(path)
+
+
+def rate(step, steps, peak, warm=150):
+    """Linear warm-up, then a cosine down to 2 % of the peak."""
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))))
+
+
+def save(path, net, optimizer, step, spent):
+    state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": spent}
+    torch.save(state, path + ".new")
+    os.replace(path + ".new", path)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--steps", type=int, default=4500)
+    parser.add_argument("--peak", type=float, default=2e-3)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    os.makedirs(args.out, exist_ok=True)
+    torch.manual_seed(SEED)
+    torch.set_num_threads(args.threads)
+
+    source = make_data.Source()
+    tokens = make_tokenizer(source, os.path.join(args.out, "tokenizer.json"))
+    net = model.Ember()
+    groups = [{"params": [p for p in net.parameters() if p.dim() == 2], "weight_decay": 0.05},
+              {"params": [p for p in net.parameters() if p.dim() == 1], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=args.peak, betas=(0.9, 0.98))
+    checkpoint = os.path.join(args.out, "checkpoint.pt")
+    step, spent = 0, 0.0
+    if os.path.exists(checkpoint):
+        state = torch.load(checkpoint)
+        net.load_state_dict(state["net"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, spent = state["step"], state["spent"]
+
+    log = open(os.path.join(args.out, "log.txt"), "a", buffering=1)
+    size = sum(p.numel() for p in net.parameters())
+    print(f"{size} parameters, {len(source.facts)} facts, from step {step} to {args.steps}", file=log)
+    seen, losses, begin = 0, [], time.time()
+    batches = pool(source, tokens, step // POOL)
+    while step < args.steps:
+        ids, wanted, targets = batches[step % POOL]
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step, args.steps, args.peak)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = net(ids, wanted)
+        loss = F.cross_entropy(logits.float(), targets)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        seen += ids.numel()
+        losses.append(loss.item())
+        if step % POOL == 0:
+            batches = pool(source, tokens, step // POOL)
+        if step % 40 == 0:
+            took = time.time() - begin
+            spent += took
+            print(f"step {step} loss {sum(losses) / len(losses):.4f} {seen / took:.0f} tokens/s {spent / 60:.1f} min", file=log)
+            seen, losses, begin = 0, [], time.time()
+        if step % 200 == 0 or step == args.steps:
+            save(checkpoint, net, optimizer, step, spent)
+
+
+if __name__ == "__main__":
+    main()
