@@ -1,0 +1,8 @@
+#include "device/cpu/avx512bf16/kernels.h"
+
+namespace hearth::cpu {
+
+const CpuTable avx512bf16_table = {
+    "avx512bf16", nullptr, 0, &avx512bf16::matmul, {nullptr, nullptr, nullptr, nullptr}, nullptr};
+
+}  // namespace hearth::cpu
