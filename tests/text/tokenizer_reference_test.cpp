@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cstring>
 #include <fstream>
+#include <map>
 
 #include "base/file.h"
 #include "text/detokenizer.h"
@@ -23,20 +23,25 @@ const char* const kVocabularies[] = {"llama-spm",   "bert-bge",     "t5-small", 
                                      "gpt-2",       "llama-bpe",    "qwen2",     "falcon", "starcoder",
                                      "gemma4-like", "deepseek-llm", "rwkv-world"};
 
-std::unique_ptr<Tokenizer> load(const std::string& name) {
-  return Tokenizer::create(
-      test::read_vocabulary(test::reference_dir() / "tokenizer" / "vocab" / (name + ".gguf.xz")));
+// Loaded once for all tests.
+const Tokenizer& load(const std::string& name) {
+  static std::map<std::string, std::unique_ptr<Tokenizer>> loaded;
+  auto& tokenizer = loaded[name];
+  if (!tokenizer)
+    tokenizer = Tokenizer::create(
+        test::read_vocabulary(test::reference_dir() / "tokenizer" / "vocab" / (name + ".gguf.xz")));
+  return *tokenizer;
 }
 
 class TokenizerReference : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     if (test::reference_dir().empty()) GTEST_SKIP() << test::no_reference();
-    tokenizer_ = load(GetParam());
+    tokenizer_ = &load(GetParam());
     file_ = test::read_json(test::reference_dir() / "tokenizer" / (std::string(GetParam()) + ".json"));
   }
 
-  std::unique_ptr<Tokenizer> tokenizer_;
+  const Tokenizer* tokenizer_ = nullptr;
   Json file_;
 };
 

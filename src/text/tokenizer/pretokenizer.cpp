@@ -92,6 +92,26 @@ class Pretokenizer::ExpressionCutter final : public Cutter {
   Expression expression_;
 };
 
+class Pretokenizer::SpaceRunCutter final : public Cutter {
+ public:
+  void cut(std::string_view text, const Ends& from, Ends& to) const override {
+    Ends ends;  // of the characters of a run
+    for_each(text, from, [&](std::string_view piece, size_t offset) {
+      ends.clear();
+      for (size_t at = 0; at < piece.size();) {
+        const Character c = decode_character(piece, at);
+        if (!is_white_space(c.code) || c.code == '\r' || c.code == '\n') break;
+        at += c.size;
+        ends.push_back(static_cast<uint32_t>(at));
+      }
+      if (ends.empty() || ends.back() < piece.size()) return end_piece(to, offset, offset + piece.size());
+      for (size_t done = 0, size = 512; done < ends.size(); size /= 2)
+        for (; ends.size() - done >= size && done < ends.size(); done += size)
+          to.push_back(static_cast<uint32_t>(offset + ends[done + size - 1]));
+    });
+  }
+};
+
 class Pretokenizer::TrailingSpaceCutter final : public Cutter {
  public:
   void cut(std::string_view text, const Ends& from, Ends& to) const override {
@@ -164,6 +184,7 @@ Pretokenizer::Pretokenizer(const Pretokenization& how) {
       case StepKind::expression:
         cutters_.push_back(std::make_unique<ExpressionCutter>(step.expression));
         break;
+      case StepKind::space_runs: cutters_.push_back(std::make_unique<SpaceRunCutter>()); break;
       case StepKind::trailing_space: cutters_.push_back(std::make_unique<TrailingSpaceCutter>()); break;
       case StepKind::threes:
       case StepKind::threes_apart:

@@ -23,6 +23,7 @@ class Pretokenizer {
  private:
   class Cutter;
   class ExpressionCutter;
+  class SpaceRunCutter;
   class TrailingSpaceCutter;
   class ThreesCutter;
 

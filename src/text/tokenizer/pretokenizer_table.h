@@ -8,7 +8,8 @@ namespace hearth::text {
 
 // How one step cuts a text: what it matches and what lies between becomes pieces.
 enum class StepKind {
-  expression,       // matches of a regular expression
+  expression,  // matches of a regular expression
+  space_runs,  // pieces of white space alone, without line ends: 512, 256, 128 … 2, 1 characters at a time
   trailing_space,   // the white space at the end: \s+$
   threes,           // in runs of decimal digits, cuts before every third from the right: (?=(\d{3})+(?!\d))
   threes_apart,     // the same for all of \p{N}, and the runs are pieces of their own
