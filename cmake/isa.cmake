@@ -8,7 +8,8 @@ set(isa_flags_amx ${isa_flags_avx512bf16} -mamx-tile -mamx-bf16 -mamx-int8)
 
 function(hearth_isa_flags sources)
   foreach(source IN LISTS sources)
-    if(source MATCHES "/device/cpu/([a-z0-9]+)/[^/]+\\.cpp$" AND DEFINED isa_flags_${CMAKE_MATCH_1})
+    string(REGEX MATCH "/device/cpu/([a-z0-9]+)/[^/]+\\.cpp$" matched ${source})
+    if(matched AND DEFINED isa_flags_${CMAKE_MATCH_1})
       # -O3: these files are the inner loops. -ffp-contract=off: fused only where an intrinsic says so.
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
                                   "${isa_flags_${CMAKE_MATCH_1}};-O3;-ffp-contract=off")

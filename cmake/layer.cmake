@@ -128,6 +128,7 @@ function(hearth_finish)
     foreach(bench IN LISTS benches)
       get_filename_component(leaf ${bench} NAME_WE)
       add_executable(bench_${leaf} EXCLUDE_FROM_ALL ${bench})
+      target_include_directories(bench_${leaf} PRIVATE ${CMAKE_SOURCE_DIR}/src)  # kernels lie in private headers
       target_link_libraries(bench_${leaf} PRIVATE hearth_cli hearth_flags benchmark::benchmark)
     endforeach()
   endif()
