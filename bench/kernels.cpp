@@ -1,0 +1,134 @@
+// The CPU kernels, one thread: GB/s of weights for the products of generation, GFLOP/s for those of prompts,
+// against what reading memory alone achieves on this machine.
+//
+//   bench_kernels --benchmark_filter='gemv/avx512/Q4_K'
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <cstring>
+#include <memory>
+#include <new>
+#include <random>
+#include <vector>
+
+#include "base/cpu_features.h"
+#include "device/cpu/tables.h"
+#include "tensor/types.h"
+
+namespace {
+
+using hearth::TypeInfo;
+using hearth::cpu::CpuTable;
+using hearth::cpu::MatmulKernels;
+using hearth::cpu::TypeKernels;
+
+constexpr size_t matrix_bytes = size_t{256} << 20;  // beyond any cache
+constexpr uint32_t cols = 4096;
+
+// Weights as the device holds them: anonymous memory in huge pages. The bytes are half-precision numbers near
+// 0.1, so that scales are sane in every type.
+const std::byte* weights() {
+  static const std::byte* const memory = [] {
+    void* p = ::mmap(nullptr, matrix_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) throw std::bad_alloc();
+    ::madvise(p, matrix_bytes, MADV_HUGEPAGE);
+    std::mt19937 random(1);
+    auto* to = static_cast<std::byte*>(p);
+    for (size_t i = 0; i < matrix_bytes; i += sizeof(uint16_t)) {
+      const auto half = static_cast<uint16_t>(0x2c00U + (random() & 0x3ffU));
+      std::memcpy(to + i, &half, sizeof half);
+    }
+    return to;
+  }();
+  return memory;
+}
+
+benchmark::Counter rate(double per_iteration) {
+  return {per_iteration / 1e9, benchmark::Counter::kIsIterationInvariantRate};
+}
+
+void read_memory(benchmark::State& state) {
+  const std::byte* p = weights();
+  for (auto _ : state) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < matrix_bytes; i += 64) {  // one word of each cache line
+      uint64_t word = 0;
+      std::memcpy(&word, p + i, sizeof word);
+      sum += word;
+    }
+    benchmark::DoNotOptimize(sum);
+  }
+  state.counters["GB/s"] = rate(static_cast<double>(matrix_bytes));
+}
+
+void gemv(benchmark::State& state, const TypeKernels* kernels, const TypeInfo* type, uint32_t count) {
+  const size_t row_bytes = size_t{cols} / type->block_values * type->block_bytes;
+  const auto rows = static_cast<uint32_t>(matrix_bytes / row_bytes);
+  std::vector<float> x(size_t{cols} * count, 0.5F), y(size_t{rows} * count);
+  const std::byte* w = weights();
+  for (auto _ : state) {
+    kernels->gemv(w, row_bytes, rows, cols, x.data(), cols, count, y.data(), rows);
+    benchmark::ClobberMemory();
+  }
+  state.counters["GB/s"] = rate(static_cast<double>(row_bytes * rows));
+}
+
+void decode(benchmark::State& state, const TypeKernels* kernels) {
+  std::vector<float> out(cols);
+  const std::byte* w = weights();
+  for (auto _ : state) {
+    kernels->decode(w, cols, out.data());
+    benchmark::ClobberMemory();
+  }
+  state.counters["Gvalues/s"] = rate(cols);
+}
+
+void matmul(benchmark::State& state, const MatmulKernels* kernels, uint32_t m) {
+  constexpr uint32_t rows = 64, k = 2048;
+  std::vector<float> w(size_t{rows} * k, 0.25F), x(size_t{m} * k, 0.5F), y(size_t{m} * rows);
+  std::vector<float> panels(w.size()), acts(x.size());  // large enough for both formats
+  const size_t number = kernels->format == hearth::cpu::PanelFormat::bf16 ? 2 : 4;
+  for (uint32_t r = 0; r < rows; r += hearth::cpu::panel_rows) {
+    auto* to = reinterpret_cast<std::byte*>(panels.data()) + size_t{r} * k * number;
+    kernels->pack_panel(w.data() + size_t{r} * k, k, hearth::cpu::panel_rows, k, to);
+  }
+  kernels->pack_acts(x.data(), k, m, k, acts.data());
+  if (kernels->enter != nullptr) kernels->enter();
+  for (auto _ : state) {
+    kernels->run(panels.data(), rows, acts.data(), m, k, y.data(), rows, false);
+    benchmark::ClobberMemory();
+  }
+  if (kernels->leave != nullptr) kernels->leave();
+  state.counters["GFLOP/s"] = rate(2.0 * rows * k * m);
+}
+
+void add(const CpuTable& table) {
+  for (uint32_t i = 0; i < table.type_count; ++i) {
+    const TypeKernels* kernels = &table.types[i];
+    const TypeInfo* type = hearth::find_type(kernels->type);
+    for (const uint32_t count : {1U, 2U, 4U, 8U}) {
+      const std::string name = fmt::format("gemv/{}/{}/{}", table.name, type->name, count);
+      benchmark::RegisterBenchmark(name.c_str(), gemv, kernels, type, count)->Unit(benchmark::kMillisecond);
+    }
+    benchmark::RegisterBenchmark(fmt::format("decode/{}/{}", table.name, type->name).c_str(), decode,
+                                 kernels);
+  }
+  if (table.matmul == nullptr) return;
+  for (const uint32_t m : {1U, 16U, 64U, 512U}) {
+    benchmark::RegisterBenchmark(fmt::format("matmul/{}/{}", table.name, m).c_str(), matmul, table.matmul, m);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  benchmark::RegisterBenchmark("memory/read", read_memory)->Unit(benchmark::kMillisecond);
+  for (const hearth::cpu::CpuSet& set : hearth::cpu::cpu_sets()) {
+    if (set.needs == nullptr || hearth::cpu_features().*set.needs) add(*set.table);
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
