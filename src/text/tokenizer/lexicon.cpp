@@ -123,6 +123,12 @@ std::optional<TokenId> Lexicon::find(std::string_view text) const {
   return by_text[number];
 }
 
+std::optional<TokenId> Lexicon::find_word(std::string_view text) const {
+  const auto id = find(text);
+  if (!id || marker[static_cast<size_t>(id->value)]) return std::nullopt;
+  return id;
+}
+
 Lexicon check(Vocabulary vocabulary) {
   Lexicon x;
   x.family = family_of(vocabulary);

@@ -35,6 +35,8 @@ struct Lexicon {
   TokenType type(TokenId id) const { return types[static_cast<size_t>(id.value)]; }
   const std::string& text(TokenId id) const { return tokens[static_cast<size_t>(id.value)]; }
   std::optional<TokenId> find(std::string_view text) const;
+  // The same, but never a marker.
+  std::optional<TokenId> find_word(std::string_view text) const;
 
   // Of several tokens with one text the last counts.
   TextIndex texts;

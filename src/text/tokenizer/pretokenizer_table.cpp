@@ -75,7 +75,10 @@ const std::string kAfmoeScripts =
 
 Step expression(std::string text) { return {StepKind::expression, std::move(text)}; }
 
-std::vector<Pretokenization> make_groups() {
+using Groups = std::vector<Pretokenization>;
+
+// The descendants of gpt-2.
+Groups gpt2_groups() {
   return {
       {"default",
        {expression(R"([\p{P}\$\+<=>\^~\|]+)"), expression(kGpt2), expression(R"(\p{N}+)"),
@@ -84,6 +87,12 @@ std::vector<Pretokenization> make_groups() {
       {"starcoder", {expression(R"(\p{N})"), expression(kGpt2 + R"(|\s+)")}},
       {"falcon",
        {expression(R"([\p{P}\$\+<=>\^~\|`]+)"), expression(kGpt2), expression(R"([0-9][0-9][0-9])")}},
+  };
+}
+
+// Words with one leading character, numbers of up to three digits, line ends with what is before them.
+Groups llama_groups() {
+  return {
       {"llama3", {expression(llama3(kAnyContraction, R"(\p{N}{1,3})"))}},
       {"qwen2", {expression(llama3(kAnyContraction, R"(\p{N})"))}},
       {"qwen35",
@@ -103,6 +112,12 @@ std::vector<Pretokenization> make_groups() {
       {"exaone-moe",
        {expression(kAnyContraction + R"(|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*+(?: \p{L}\p{M}*+)*+)++|\p{N}|)" +
                    kSymbols + R"([\r\n/]?|\s*[\r\n]|)" + kSpaces + R"(|\s+)")}},
+  };
+}
+
+// Words cut between cases.
+Groups cased_groups() {
+  return {
       {"gpt-4o", {expression(gpt4o(kAnyContraction + "?", R"(\p{N}{1,3})"))}},
       {"granite-embed-multi-97m", {expression(gpt4o(kAnyContraction + "?", R"(\p{N}{1,3})"))}},
       {"tiny_aya",
@@ -117,6 +132,12 @@ std::vector<Pretokenization> make_groups() {
       {"kimi-k2",
        {expression(R"([\p{sc:Han}]+|)" + cased_words(R"((?!\p{sc:Han}))", kAnyContraction + "?") +
                    R"(|\p{N}{1,3}|)" + kSymbols + R"([\r\n]*|)" + kLineEnds)}},
+  };
+}
+
+// Several expressions, one after the other, and some that are like no other.
+Groups other_groups() {
+  return {
       {"deepseek-llm",
        {expression(R"([\r\n])"),
         expression(kDeepseekLetters),
@@ -146,6 +167,13 @@ std::vector<Pretokenization> make_groups() {
         expression(R"(\p{N})"), expression(R"([\p{P}!-/:-@\[-`{-~])"), expression(kGpt2)}},
       {"gemma4", {expression(R"([^\n]+|[\n]+)")}},
   };
+}
+
+Groups make_groups() {
+  Groups all;
+  for (const Groups& some : {gpt2_groups(), llama_groups(), cased_groups(), other_groups()})
+    all.insert(all.end(), some.begin(), some.end());
+  return all;
 }
 
 struct Flags {
@@ -214,7 +242,7 @@ const PreName& find_pretokenizer(std::string_view name) {
 }
 
 const Pretokenization& find_pretokenization(std::string_view group) {
-  static const std::vector<Pretokenization> groups = make_groups();
+  static const Groups groups = make_groups();
   for (const Pretokenization& row : groups)
     if (row.group == group) return row;
   throw Error(Code::bug, fmt::format("no pre-tokenization \"{}\"", group), "report this");

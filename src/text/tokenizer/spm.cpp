@@ -27,7 +27,7 @@ class Spm final : public Encoder {
     borders_.finish();
     for (size_t byte = 0; byte < 256; ++byte) {
       if (bytes_[byte] != kNoToken) continue;
-      const auto token = x.find(std::string(1, static_cast<char>(byte)));
+      const auto token = x.find_word(std::string(1, static_cast<char>(byte)));
       bytes_[byte] = (token ? token : x.special.unk).value_or(kNoToken);
     }
   }

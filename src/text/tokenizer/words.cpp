@@ -28,7 +28,7 @@ std::array<TokenId, 256> byte_tokens(const Lexicon& lexicon) {
   std::array<TokenId, 256> tokens;
   for (size_t byte = 0; byte < 256; ++byte) {
     const std::string spelled = {'<', '0', 'x', digits[byte / 16], digits[byte % 16], '>'};
-    tokens[byte] = lexicon.find(spelled).value_or(TokenId{-1});
+    tokens[byte] = lexicon.find_word(spelled).value_or(TokenId{-1});
   }
   return tokens;
 }
