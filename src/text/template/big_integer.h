@@ -1,0 +1,18 @@
+#pragma once
+
+#include <boost/multiprecision/cpp_int.hpp>
+
+#include "text/template/object.h"
+
+namespace hearth::tmpl {
+
+using BigInt = boost::multiprecision::cpp_int;
+
+// An integer that does not fit 64 bits; smaller ones are always stored inline.
+struct BigInteger : Object {
+  static constexpr Kind tag = Kind::big_integer;
+  explicit BigInteger(BigInt number) : Object(tag), value(std::move(number)) {}
+  BigInt value;
+};
+
+}  // namespace hearth::tmpl

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <initializer_list>
+#include <string_view>
+#include <vector>
+
+#include "text/template/jinja/python.h"
+
+namespace hearth::tmpl::jinja {
+
+// Arguments of a builtin matched with its parameters, by place or by name. Throws (type) when there are too
+// many, unknown ones, or fewer than `required`.
+class Given {
+ public:
+  Given(std::string_view callee, const Args& args, std::initializer_list<std::string_view> parameters,
+        size_t required = 0);
+
+  bool has(size_t index) const { return values_[index] != nullptr; }
+  // Given and not none.
+  bool set(size_t index) const { return has(index) && !values_[index]->is_none(); }
+  const Value& operator[](size_t index) const { return *values_[index]; }
+
+  Value value(size_t index, Value fallback = {}) const { return has(index) ? *values_[index] : fallback; }
+  bool flag(size_t index, bool fallback) const { return has(index) ? truth(*values_[index]) : fallback; }
+  int64_t integer(size_t index, int64_t fallback) const;  // none is the fallback too
+  const Text& text(size_t index) const;                   // must be given
+
+ private:
+  std::string_view callee_;
+  std::initializer_list<std::string_view> parameters_;
+  std::vector<const Value*> values_;
+};
+
+}  // namespace hearth::tmpl::jinja
