@@ -1,0 +1,39 @@
+#pragma once
+
+#include "formats/gguf.h"
+
+namespace hearth {
+
+// Reads one part. Bytes are taken front to back through a cursor that knows how much is left, so that no
+// count or length is believed before the file is seen to be that long.
+class GgufParser {
+ public:
+  GgufParser(Gguf& into, std::span<const std::byte> bytes, std::string name);
+
+  void run();
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const;
+  template <class T>
+  T take(const char* what);
+  std::string_view take_string(const char* what);
+  void check_magic();
+  void read_metadata(uint64_t count);
+  MetadataValue read_value(GgufType type, std::string_view key);
+  GgufArray read_array(std::string_view key, uint32_t depth);
+  GgufType take_type(std::string_view key);
+  void read_tensors(uint64_t count);
+  TensorInfo read_tensor(uint64_t& offset);
+  uint64_t alignment() const;
+
+  Gguf& out_;
+  std::span<const std::byte> bytes_;
+  std::string name_;
+  uint64_t at_ = 0;
+  size_t first_key_ = 0;  // where this part's metadata begin in the whole
+};
+
+// Bytes of one element of a metadata array; 0 for strings and arrays.
+uint32_t element_bytes(GgufType type) noexcept;
+
+}  // namespace hearth

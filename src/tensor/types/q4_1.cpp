@@ -1,0 +1,31 @@
+#include "tensor/types/block.h"
+#include "tensor/types/encode.h"
+#include "tensor/types/list.h"
+
+namespace hearth {
+namespace {
+
+// f16 d, f16 m, q[16], ordered as Q4_0.
+void decode(const std::byte* b, float* out) {
+  const float d = f16(b), m = f16(b + 2);
+  for (uint32_t i = 0; i < 16; ++i) {
+    const int q = u8(b, 4 + i);
+    const float low = static_cast<float>(q & 15) * d, high = static_cast<float>(q >> 4) * d;
+    out[i] = low + m;
+    out[i + 16] = high + m;
+  }
+}
+
+void encode(const float* x, const float*, std::byte* b) {
+  const auto [low, high] = std::minmax_element(x, x + 32);
+  const float d = put_rounded(b, (*high - *low) / 15.0F), m = put_rounded(b + 2, *low);
+  const auto q = [&](uint32_t i) { return level(quotient(x[i] - m, d), 0, 15); };
+  for (uint32_t i = 0; i < 16; ++i) b[4 + i] = byte_of(q(i) | (q(i + 16) << 4));
+}
+
+}  // namespace
+
+const TypeInfo q4_1_type{
+    DType::q4_1, "Q4_1", 32, 20, decode_blocks<20, 32, decode>, encode_blocks<20, 32, encode>};
+
+}  // namespace hearth
