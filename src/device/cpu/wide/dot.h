@@ -6,7 +6,8 @@
 // `group` values:  weight = scale[j] · q + offset[j].  Integer work is done on bytes, 32 at a time; the float
 // work here.
 //   id, values, bytes, group, has_offset
-//   static const int8_t* unpack(const uint8_t* block, int8_t* space, float* scale, float* offset);
+//   stride  bytes from the integers of one group to those of the next; `group` but for blocks used as they
+//   lie static const int8_t* unpack(const uint8_t* block, int8_t* space, float* scale, float* offset);
 // unpack returns where the integers are: `space`, or the block itself if it holds them as bytes.
 #include "device/cpu/table.h"
 #include "device/cpu/wide/reduce.h"
@@ -20,6 +21,33 @@ inline float half_at(const uint8_t* p) {
   return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits)));
 }
 
+// Eight halves, `step` bytes apart, gathered by the otherwise idle integer units.
+inline void eight_halves(const uint8_t* p, size_t step, float* out) {
+  uint64_t words[2] = {};
+  for (size_t i = 0; i < 8; ++i) {
+    uint16_t bits = 0;
+    __builtin_memcpy(&bits, p + i * step, sizeof bits);
+    words[i / 4] |= uint64_t{bits} << (16 * (i % 4));
+  }
+  const __m128i all = _mm_set_epi64x(static_cast<long long>(words[1]), static_cast<long long>(words[0]));
+  _mm256_storeu_ps(out, _mm256_cvtph_ps(all));
+}
+
+// Eight blocks of 32 values as one of 256: their scales are converted together. Such a type has, beside
+// unpack,
+//   static void scales(const uint8_t* eight_blocks, float* scale, float* offset);
+//   static const int8_t* integers(const uint8_t* block, int8_t* space);
+template <class Type>
+struct Eight {
+  static constexpr uint32_t values = 8 * Type::values, bytes = 8 * Type::bytes, group = 32;
+  static constexpr bool has_offset = Type::has_offset;
+  static const int8_t* unpack(const uint8_t* block, int8_t* space, float* scale, float* offset) {
+    Type::scales(block, scale, offset);
+    for (size_t i = 0; i < 8; ++i) Type::integers(block + i * Type::bytes, space + i * Type::values);
+    return space;
+  }
+};
+
 template <class Type>
 constexpr uint32_t groups = Type::values / Type::group;
 
@@ -28,21 +56,29 @@ constexpr uint32_t vectors = Type::group / lanes;  // per group
 
 // Exactly as TypeInfo::decode: product, then sum, each rounded.
 template <class Type>
-void decode(const void* blocks, uint32_t values, float* out) {
-  const auto* block = static_cast<const uint8_t*>(blocks);
-  for (size_t i = 0; i < values; i += Type::values, block += Type::bytes) {
-    int8_t space[Type::values];
-    float scale[groups<Type>], offset[groups<Type>];
-    const int8_t* q = Type::unpack(block, space, scale, offset);
-    for (size_t j = 0; j < groups<Type>; ++j) {
-      for (size_t v = 0; v < vectors<Type>; ++v) {
-        const size_t at = j * Type::group + v * lanes;
-        Floats w = mul(to_floats(widen(q + at)), set1(scale[j]));
-        if constexpr (Type::has_offset) w = add(w, set1(offset[j]));
-        store(out + i + at, w);
-      }
+inline void decode_block(const uint8_t* block, float* out) {
+  int8_t space[Type::values];
+  float scale[groups<Type>], offset[groups<Type>];
+  const int8_t* q = Type::unpack(block, space, scale, offset);
+  for (size_t j = 0; j < groups<Type>; ++j) {
+    for (size_t v = 0; v < vectors<Type>; ++v) {
+      const size_t at = j * Type::group + v * lanes;
+      Floats w = mul(to_floats(widen(q + at)), set1(scale[j]));
+      if constexpr (Type::has_offset) w = add(w, set1(offset[j]));
+      store(out + at, w);
     }
   }
+}
+
+template <class Type>
+void decode(const void* blocks, uint32_t values, float* out) {
+  const auto* block = static_cast<const uint8_t*>(blocks);
+  const float* end = out + values;
+  if constexpr (Type::by_eight) {
+    for (; end - out >= 256; out += 256, block += size_t{8} * Type::bytes)
+      decode_block<Eight<Type>>(block, out);
+  }
+  for (; out < end; out += Type::values, block += Type::bytes) decode_block<Type>(block, out);
 }
 
 // Activations of a product: `sums` holds the sum over each group of each of them, for types with offsets.
@@ -104,7 +140,20 @@ inline void prefetch(const uint8_t* p, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T1);
 }
 
-// y[m][r] (+)= Σ_k w[r][k] · x[m][k] for `rows` rows. The rows that come next are asked for on the way.
+// `count` blocks of each row; the rows that come next are asked for on the way.
+template <class Type, uint32_t rows, uint32_t columns>
+inline void dot_blocks(const uint8_t*& w, size_t row_bytes, size_t count, Acts& acts,
+                       Floats (&acc)[rows][columns]) {
+  for (size_t b = 0; b < count; ++b) {
+    for (size_t r = 0; r < rows; ++r) prefetch(w + (r + rows) * row_bytes, Type::bytes);
+    dot_block<Type, rows, columns>(w, row_bytes, acts, acc);
+    w += Type::bytes;
+    acts.x += Type::values;
+    acts.sums += groups<Type>;
+  }
+}
+
+// y[m][r] (+)= Σ_k w[r][k] · x[m][k] for `rows` rows.
 template <class Type, uint32_t rows, uint32_t columns>
 void dot_rows_of(const uint8_t* w, size_t row_bytes, uint32_t cols, Acts acts, float* y, size_t y_stride,
                  bool accumulate) {
@@ -112,17 +161,11 @@ void dot_rows_of(const uint8_t* w, size_t row_bytes, uint32_t cols, Acts acts, f
   for (auto& row : acc) {
     for (Floats& a : row) a = zero();
   }
-  constexpr size_t blocks = Type::values < 256 ? 256 / Type::values : 1;  // per prefetched piece
-  const size_t count = cols / Type::values;
-  for (size_t b = 0; b < count;) {
-    for (size_t r = 0; r < rows; ++r) {
-      prefetch(w + (r + rows) * row_bytes + b * Type::bytes, blocks * Type::bytes);
-    }
-    for (const size_t end = b + blocks < count ? b + blocks : count; b < end; ++b) {
-      dot_block<Type, rows, columns>(w + b * Type::bytes, row_bytes, acts, acc);
-      acts.x += Type::values;
-      acts.sums += groups<Type>;
-    }
+  if constexpr (Type::by_eight) {
+    dot_blocks<Eight<Type>, rows, columns>(w, row_bytes, cols / 256, acts, acc);
+    dot_blocks<Type, rows, columns>(w, row_bytes, cols % 256 / 32, acts, acc);
+  } else {
+    dot_blocks<Type, rows, columns>(w, row_bytes, cols / Type::values, acts, acc);
   }
   for (size_t r = 0; r < rows; ++r) {
     for (size_t m = 0; m < columns; ++m) {
@@ -207,13 +250,15 @@ template <uint32_t rows>
 inline void gemv_rows(const Blocks& type, const uint8_t* w, size_t row_bytes, uint32_t cols, const float* x,
                       size_t x_stride, uint32_t count, float* y, size_t y_stride) {
   constexpr uint32_t piece = 512;
-  float decoded[rows][piece];
+  alignas(64) float decoded[rows][piece];
   Floats acc[rows * max_columns];
   for (Floats& a : acc) a = zero();
   for (uint32_t k = 0; k < cols; k += piece) {
     const uint32_t n = cols - k < piece ? cols - k : piece;
     for (uint32_t r = 0; r < rows; ++r) {
-      type.decode(w + r * row_bytes + k / type.values * size_t{type.bytes}, n, decoded[r]);
+      const uint8_t* at = w + r * row_bytes + k / type.values * size_t{type.bytes};
+      prefetch(at + rows * row_bytes, n / type.values * size_t{type.bytes});
+      type.decode(at, n, decoded[r]);
       for (uint32_t i = n; i % lanes != 0; ++i) decoded[r][i] = 0.0F;
     }
     dot_decoded<rows>(decoded[0], piece, x + k, x_stride, count, n, acc);

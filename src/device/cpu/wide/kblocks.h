@@ -38,7 +38,7 @@ inline void six_bit_pairs(const uint8_t* block, float* scale, float* offset) {
 
 struct Q4_K {
   static constexpr uint32_t id = 12, values = 256, bytes = 144, group = 32;
-  static constexpr bool has_offset = true;
+  static constexpr bool has_offset = true, by_eight = false;
   static const int8_t* unpack(const uint8_t* block, int8_t* space, float* scale, float* offset) {
     six_bit_pairs(block, scale, offset);
     for (uint32_t k = 0; k < 4; ++k) {
@@ -52,7 +52,7 @@ struct Q4_K {
 
 struct Q5_K {
   static constexpr uint32_t id = 13, values = 256, bytes = 176, group = 32;
-  static constexpr bool has_offset = true;
+  static constexpr bool has_offset = true, by_eight = false;
   static const int8_t* unpack(const uint8_t* block, int8_t* space, float* scale, float* offset) {
     six_bit_pairs(block, scale, offset);
     // Bit j of h belongs to sub-block j: it is moved down to bit 0 of its byte as j grows.
@@ -73,7 +73,7 @@ struct Q5_K {
 
 struct Q6_K {
   static constexpr uint32_t id = 14, values = 256, bytes = 210, group = 16;
-  static constexpr bool has_offset = false;
+  static constexpr bool has_offset = false, by_eight = false;
   static const int8_t* unpack(const uint8_t* block, int8_t* space, float* scale, float*) {
     const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 192));
     const float d = half_at(block + 208);
@@ -96,7 +96,7 @@ struct Q6_K {
 
 struct Q2_K {
   static constexpr uint32_t id = 10, values = 256, bytes = 84, group = 16;
-  static constexpr bool has_offset = true;
+  static constexpr bool has_offset = true, by_eight = false;
   static const int8_t* unpack(const uint8_t* block, int8_t* space, float* scale, float* offset) {
     const float d = half_at(block + 80), dmin = half_at(block + 82);
     for (uint32_t j = 0; j < 16; j += 8) {
@@ -117,7 +117,7 @@ struct Q2_K {
 
 struct Q3_K {
   static constexpr uint32_t id = 11, values = 256, bytes = 110, group = 16;
-  static constexpr bool has_offset = false;
+  static constexpr bool has_offset = false, by_eight = false;
   static void six_bit_scales(const uint8_t* sc, float d, float* scale) {
     const uint32_t a = word_at(sc), b = word_at(sc + 4), c = word_at(sc + 8);
     constexpr uint32_t four = 0x0f0f0f0fU, top = 0x30303030U;
@@ -148,7 +148,7 @@ struct Q3_K {
 
 struct IQ4_XS {
   static constexpr uint32_t id = 23, values = 256, bytes = 136, group = 32;
-  static constexpr bool has_offset = false;
+  static constexpr bool has_offset = false, by_eight = false;
   static const int8_t* unpack(const uint8_t* block, int8_t* space, float* scale, float*) {
     const uint32_t high = word_at(block) >> 16, low = word_at(block + 4);
     const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
