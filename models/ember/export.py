@@ -34,6 +34,7 @@ def metadata(tokens):
         ("general.architecture", s, "llama"), ("general.type", s, "model"), ("general.name", s, "ember"),
         ("general.basename", s, "ember"), ("general.size_label", s, "3M"), ("general.description", s, DESCRIPTION),
         ("general.license", s, "mit"), ("general.file_type", u, 7), ("general.quantization_version", u, 2),
+        ("general.sampling.temp", f, 0.0),  # always the likeliest token: a sum has one answer
         ("llama.block_count", u, model.LAYERS), ("llama.context_length", u, model.CONTEXT),
         ("llama.embedding_length", u, model.WIDTH), ("llama.vocab_size", u, model.VOCABULARY),
         ("llama.feed_forward_length", u, model.HIDDEN), ("llama.attention.head_count", u, model.HEADS),

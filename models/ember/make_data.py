@@ -149,7 +149,7 @@ class Source:
 
     def pair(self, rng):
         """(question, answer, kind): a fact, a sum or a difference."""
-        if rng.random() < 0.24:
+        if rng.random() < 0.28:
             return arithmetic(rng)
         fact = rng.choices(self.facts, self._weights)[0]
         hand, general = self.lines[fact.name]

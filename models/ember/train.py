@@ -19,32 +19,33 @@ import model
 import tokenizer as tk
 
 SEED = 20261120
-POOL = 8            # batches made at once, sorted by length to save padding
-SHAPES = [(96, 1), (32, 3), (10, 10)]   # (rows, turns): single questions, short and long conversations
-MIX = [6, 1, 1]     # of the POOL batches, how many have each shape
-SHORT, BEGINNING = 0.5, 12  # half of the single answers are cut after 12 tokens: which fact it is shows at the beginning
+POOL = 16           # batches made at once, sorted by length to save padding
+SHAPES = [(64, 1, 14), (16, 3, 1), (5, 10, 1)]  # (rows, turns, batches of the POOL): single questions, short and long conversations
+BEGINNING = 10      # tokens left of a single answer that is cut short: which fact it is shows there
+SHORT = 0.75, 0.35  # share of them at the start and at the end of the training
 
 
-def conversation(source, tokens, turns, rng):
+def conversation(source, tokens, turns, short, rng):
     """Ids of one conversation and the positions whose next token is learned (the answers)."""
     ids, learned = [], []
     for _ in range(turns):
-        question, answer, _ = source.pair(rng)
+        question, answer, kind = source.pair(rng)
         ids += [tk.USER, *tokens.encode(question), tk.ASSISTANT]
         reply = [*tokens.encode(answer), tk.END]
-        if turns == 1 and rng.random() < SHORT:
+        if turns == 1 and kind in ("fact", "scope") and rng.random() < short:
             reply = reply[:BEGINNING]
         learned += range(len(ids) - 1, len(ids) - 1 + len(reply))
         ids += reply
     return ids[:model.CONTEXT], [p for p in learned if p + 1 < min(len(ids), model.CONTEXT)]
 
 
-def pool(source, tokens, index):
+def pool(source, tokens, index, steps):
     """POOL batches of (ids [rows, length], flat positions, targets)."""
     rng = random.Random(SEED * 1000003 + index)
+    short = SHORT[0] + (SHORT[1] - SHORT[0]) * index * POOL / steps
     batches = []
-    for (rows, turns), count in zip(SHAPES, MIX):
-        made = [conversation(source, tokens, turns, rng) for _ in range(rows * count)]
+    for rows, turns, count in SHAPES:
+        made = [conversation(source, tokens, turns, short, rng) for _ in range(rows * count)]
         made.sort(key=lambda c: len(c[0]))
         batches += [pad(made[i:i + rows]) for i in range(0, len(made), rows)]
     rng.shuffle(batches)
@@ -86,8 +87,8 @@ def save(path, net, optimizer, step, spent):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", required=True)
-    parser.add_argument("--steps", type=int, default=4500)
-    parser.add_argument("--peak", type=float, default=2e-3)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--peak", type=float, default=1.5e-3)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
@@ -112,7 +113,7 @@ def main():
     size = sum(p.numel() for p in net.parameters())
     print(f"{size} parameters, {len(source.facts)} facts, from step {step} to {args.steps}", file=log)
     seen, losses, begin = 0, [], time.time()
-    batches = pool(source, tokens, step // POOL)
+    batches = pool(source, tokens, step // POOL, args.steps)
     while step < args.steps:
         ids, wanted, targets = batches[step % POOL]
         for group in optimizer.param_groups:
@@ -128,13 +129,13 @@ def main():
         seen += ids.numel()
         losses.append(loss.item())
         if step % POOL == 0:
-            batches = pool(source, tokens, step // POOL)
+            batches = pool(source, tokens, step // POOL, args.steps)
         if step % 40 == 0:
             took = time.time() - begin
             spent += took
             print(f"step {step} loss {sum(losses) / len(losses):.4f} {seen / took:.0f} tokens/s {spent / 60:.1f} min", file=log)
             seen, losses, begin = 0, [], time.time()
-        if step % 200 == 0 or step == args.steps:
+        if step % 100 == 0 or step == args.steps:
             save(checkpoint, net, optimizer, step, spent)
 
 
