@@ -1,0 +1,75 @@
+#include "device/cost.h"
+
+#include <algorithm>
+
+namespace hearth {
+namespace {
+
+uint64_t weight_bytes(const Program& program, Weight weight) {
+  if (!weight) return 0;
+  const WeightInfo& w = program.weights[weight.id - 1];
+  return row_bytes(w.type, w.shape.cols).value_or(0) * w.shape.rows * w.shape.stack;
+}
+
+Cost product(const Program& program, Weight weight, uint64_t rows) {
+  if (!weight) return {};
+  const Shape& shape = program.weights[weight.id - 1].shape;
+  return {weight_bytes(program, weight), 2 * rows * shape.rows * shape.cols};
+}
+
+struct Counter {
+  const StepShape& step;
+  const Program& program;
+
+  Cost of(Weight w) const { return product(program, w, step.rows); }
+
+  Cost operator()(const Embed& o) const {
+    return {row_bytes(program.weights[o.table.id - 1].type, o.out.cols).value_or(0) * step.rows, 0};
+  }
+  Cost operator()(const Norm& o) const { return {0, uint64_t{4} * step.rows * o.in.cols}; }
+  Cost operator()(const Linear& o) const { return of(o.weight); }
+  Cost operator()(const Qkv& o) const {
+    Cost c = of(o.wq);
+    c += of(o.wk);
+    c += of(o.wv);
+    return c;
+  }
+  Cost operator()(const Attend& o) const {
+    const uint64_t seen = o.mask.window != 0 ? std::min<uint64_t>(step.context, o.mask.window) : step.context;
+    const double per_token = o.heads.k_size * step.kv_bytes_k + o.heads.v_size * step.kv_bytes_v;
+    return {static_cast<uint64_t>(static_cast<double>(seen) * o.heads.kv_heads * per_token),
+            2 * seen * step.rows * o.heads.q_heads * (uint64_t{o.heads.k_size} + o.heads.v_size)};
+  }
+  Cost operator()(const Gated& o) const {
+    Cost c = of(o.gate);
+    c += of(o.up);
+    return c;
+  }
+  Cost operator()(const Route& o) const { return of(o.router); }
+  Cost operator()(const Experts& o) const {
+    Cost all = product(program, o.gate, step.rows);
+    all += product(program, o.up, step.rows);
+    all += product(program, o.down, step.rows);
+    const uint64_t stack = std::max<uint64_t>(1, program.weights[o.down.id - 1].shape.stack);
+    const uint64_t touched = std::min<uint64_t>(stack, uint64_t{o.used} * step.rows);
+    return {all.bytes / stack * touched, all.flops * o.used};
+  }
+  Cost operator()(const Combine& o) const { return {0, uint64_t{3} * step.rows * o.in.cols}; }
+  Cost operator()(const Logits& o) const { return product(program, o.weight, step.wanted); }
+  Cost operator()(const Pool& o) const { return product(program, o.classifier, step.wanted); }
+  Cost operator()(const Transfer&) const { return {}; }
+};
+
+}  // namespace
+
+Cost cost(const Op& op, const StepShape& step, const Program& program) {
+  return std::visit(Counter{step, program}, op);
+}
+
+Cost cost(const Program& program, const StepShape& step) {
+  Cost sum;
+  for (const Op& op : program.ops) sum += cost(op, step, program);
+  return sum;
+}
+
+}  // namespace hearth

@@ -1,0 +1,171 @@
+#include "device/cpu/cpu_device.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/cpu_features.h"
+#include "base/error.h"
+
+namespace hearth {
+namespace cpu {
+namespace {
+
+uint32_t choose_threads(const CpuOptions& options, const ThreadBudget& budget) {
+  return options.threads != 0 ? options.threads : budget.threads;
+}
+
+std::optional<Refusal> refuse_head(uint32_t size, KvType type, std::string_view side) {
+  const bool quantized = type == KvType::q8_0 || type == KvType::q4_0;
+  if (quantized && size % 32 != 0) {
+    return Refusal{"head_size",
+                   fmt::format("a {} cache needs a head size that is a multiple of 32, {} heads have {}",
+                               to_string(type), side, size)};
+  }
+  if (size % 8 != 0) return Refusal{"head_size", fmt::format("head size {} is not a multiple of 8", size)};
+  return std::nullopt;
+}
+
+// What the kernels need of a matrix: whole blocks and, for the prompt kernels, columns in thirty-twos.
+std::optional<Refusal> refuse_weight(const Program& program, Weight weight) {
+  if (!weight) return std::nullopt;
+  const WeightInfo& w = program.weights[weight.id - 1];
+  if (type_info(w.type).decode == nullptr) {
+    return Refusal{"type", fmt::format("tensor '{}' has type {}, which is not a weight type", w.name,
+                                       type_info(w.type).name)};
+  }
+  if (w.shape.cols % 32 != 0) {
+    return Refusal{"columns",
+                   fmt::format("tensor '{}' has {} columns, not a multiple of 32", w.name, w.shape.cols)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> refuse_vector(const Program& program, Weight weight) {
+  if (!weight) return std::nullopt;
+  const WeightInfo& w = program.weights[weight.id - 1];
+  if (w.type != DType::f32) {
+    return Refusal{"type",
+                   fmt::format("vector '{}' has type {}, expected F32", w.name, type_info(w.type).name)};
+  }
+  return std::nullopt;
+}
+
+struct Judge {
+  const Program& program;
+  KvTypes kv;
+
+  template <class... W>
+  std::optional<Refusal> matrices(W... weights) const {
+    std::optional<Refusal> first;
+    ((first || (first = refuse_weight(program, weights))), ...);
+    return first;
+  }
+  template <class... W>
+  std::optional<Refusal> vectors(W... weights) const {
+    std::optional<Refusal> first;
+    ((first || (first = refuse_vector(program, weights))), ...);
+    return first;
+  }
+
+  std::optional<Refusal> operator()(const Embed& o) const { return matrices(o.table); }
+  std::optional<Refusal> operator()(const Norm& o) const { return vectors(o.gain, o.bias); }
+  std::optional<Refusal> operator()(const Combine&) const { return std::nullopt; }
+  std::optional<Refusal> operator()(const Transfer&) const {
+    return Refusal{"transfer", "the CPU device is the host: nothing has to be moved to it"};
+  }
+  std::optional<Refusal> operator()(const Linear& o) const {
+    auto r = matrices(o.weight);
+    return r ? r : vectors(o.bias);
+  }
+  std::optional<Refusal> operator()(const Gated& o) const {
+    auto r = matrices(o.gate, o.up);
+    return r ? r : vectors(o.gate_bias, o.up_bias);
+  }
+  std::optional<Refusal> operator()(const Qkv& o) const {
+    if (auto r = matrices(o.wq, o.wk, o.wv)) return r;
+    if (auto r = vectors(o.bq, o.bk, o.bv, o.q_norm, o.k_norm)) return r;
+    if (auto r = refuse_head(o.heads.k_size, kv.k, "key")) return r;
+    return refuse_head(o.heads.v_size, kv.v, "value");
+  }
+  std::optional<Refusal> operator()(const Attend&) const { return std::nullopt; }
+  std::optional<Refusal> operator()(const Route& o) const { return matrices(o.router); }
+  std::optional<Refusal> operator()(const Experts& o) const { return matrices(o.gate, o.up, o.down); }
+  std::optional<Refusal> operator()(const Logits& o) const {
+    auto r = matrices(o.weight);
+    return r ? r : vectors(o.bias);
+  }
+  std::optional<Refusal> operator()(const Pool& o) const {
+    auto r = matrices(o.classifier);
+    return r ? r : vectors(o.bias);
+  }
+};
+
+}  // namespace
+
+CpuDevice::CpuDevice(const CpuOptions& options)
+    : table_(resolve(options.set, cpu_features())),
+      matmul_(options.exact ? table_.matmul_f32 : table_.matmul),
+      team_(choose_threads(options, thread_budget()), !thread_budget().quota) {
+  info_.name = "cpu";
+  info_.description = cpu_features().brand;
+  info_.variants = table_.describe();
+  info_.threads = team_.size();
+}
+
+std::optional<Refusal> CpuDevice::refuse(const Op& op, const Program& program, KvTypes kv) const {
+  return std::visit(Judge{program, kv}, op);
+}
+
+uint64_t CpuDevice::workspace(const Program& program, uint32_t rows) const {
+  const Workspace w = workspace_of(program, rows);
+  return w.shared() + w.per_thread() * team_.size();
+}
+
+void CpuDevice::reserve(const Plan& plan, const Program& program) {
+  kv_.clear();
+  kv_memory_.clear();
+  for (size_t g = 0; g < program.caches.size(); ++g) {
+    const CacheGroup& c = program.caches[g];
+    KvGroup group;
+    group.profile = {c.layers, c.kv_heads, c.k_size, c.v_size};
+    group.types = plan.kv;
+    group.pages = plan.pages[g];
+    group.k_row = kv_row_bytes(plan.kv.k, c.k_size);
+    group.v_row = kv_row_bytes(plan.kv.v, c.v_size);
+    group.layer_page = page_bytes(group.profile, plan.kv) / std::max(1U, c.layers);
+    kv_memory_.emplace_back(uint64_t{group.pages} * group.layer_page * c.layers,
+                            "the cache of keys and values");
+    group.base = kv_memory_.back().data();
+    kv_.push_back(group);
+  }
+  arena_ = Memory(plan.device.of(BufferKind::arena), "activations");
+  workspace_ = Memory(plan.device.of(BufferKind::workspace), "scratch memory");
+  results_ = Memory(plan.device.of(BufferKind::results), "scores");
+  weights_.assign(program.weights.size(), {});
+}
+
+void CpuDevice::load(Weight weight, const WeightView& view) {
+  LoadedWeight& w = weights_[weight.id - 1];
+  w.data = view.data.data();
+  w.rows = static_cast<uint32_t>(view.shape.rows);
+  w.cols = static_cast<uint32_t>(view.shape.cols);
+  w.stack = static_cast<uint32_t>(view.shape.stack);
+  w.row_bytes = row_bytes(view.type, view.shape.cols).value_or(0);
+  w.kernels = table_.type(static_cast<uint32_t>(view.type));
+}
+
+void CpuDevice::copy_page(uint32_t group, PageId from, PageId to) {
+  const KvGroup& kv = kv_[group];
+  for (uint32_t layer = 0; layer < kv.profile.layers; ++layer) {
+    std::memcpy(kv.k(layer, to, 0), kv.k(layer, from, 0), kv.layer_page);
+  }
+}
+
+}  // namespace cpu
+
+std::unique_ptr<Device> open_cpu_device(const CpuOptions& options) {
+  return std::make_unique<cpu::CpuDevice>(options);
+}
+
+}  // namespace hearth

@@ -1,0 +1,121 @@
+// Turns the list of operations into stages and runs them: one barrier after each stage.
+#include <chrono>
+#include <map>
+
+#include "base/error.h"
+#include "device/cpu/stage.h"
+
+namespace hearth::cpu {
+namespace {
+
+// How often each activation is read: a norm that has a single reader is fused into that reader.
+std::vector<uint32_t> readers(const Program& program) {
+  std::vector<uint32_t> count(program.acts.size(), 0);
+  for (const Op& op : program.ops) {
+    for (const Act& in : operands(op).in) {
+      if (in) ++count[in.id - 1];
+    }
+  }
+  return count;
+}
+
+bool takes_norm(const Op& op) {
+  return std::holds_alternative<Linear>(op) || std::holds_alternative<Qkv>(op) ||
+         std::holds_alternative<Gated>(op) || std::holds_alternative<Logits>(op) ||
+         std::holds_alternative<Pool>(op);
+}
+
+struct StageMaker {
+  Input in;
+  std::unique_ptr<Stage> operator()(const Embed& o) const { return embed_stage(o); }
+  std::unique_ptr<Stage> operator()(const Norm& o) const { return norm_stage(o); }
+  std::unique_ptr<Stage> operator()(const Linear& o) const { return linear_stage(o, in); }
+  std::unique_ptr<Stage> operator()(const Qkv& o) const { return qkv_stage(o, in); }
+  std::unique_ptr<Stage> operator()(const Attend& o) const { return attend_stage(o); }
+  std::unique_ptr<Stage> operator()(const Gated& o) const { return gated_stage(o, in); }
+  std::unique_ptr<Stage> operator()(const Route& o) const { return route_stage(o); }
+  std::unique_ptr<Stage> operator()(const Experts& o) const { return experts_stage(o); }
+  std::unique_ptr<Stage> operator()(const Combine& o) const { return combine_stage(o); }
+  std::unique_ptr<Stage> operator()(const Logits& o) const { return logits_stage(o, in); }
+  std::unique_ptr<Stage> operator()(const Pool& o) const { return pool_stage(o, in); }
+  std::unique_ptr<Stage> operator()(const Transfer&) const { return nullptr; }
+};
+
+class CpuExecutable final : public Executable {
+ public:
+  CpuExecutable(CpuDevice& device, const Program& program, const Layout& layout) : layout_(layout) {
+    step_.device = &device;
+    step_.program = &program;
+    step_.layout = &layout_;
+    step_.workspace = workspace_of(program, layout.rows);
+    build(program);
+    work_ = [this](uint32_t thread) { run_thread(thread); };
+  }
+
+  void run(const StepInputs& inputs) override {
+    step_.inputs = inputs;
+    step_.rows = static_cast<uint32_t>(inputs.tokens.size());
+    step_.exact_rows = inputs.exact_rows;
+    wanted_ = program_rows(inputs);
+    step_.device->team().run(work_);
+  }
+
+  std::span<const float> results() override {
+    return step_.device->results().first(wanted_ * step_.program->outputs);
+  }
+
+  void trace(TraceSink* sink) override { sink_ = sink; }
+
+ private:
+  size_t program_rows(const StepInputs& inputs) const {
+    const auto* pool = std::get_if<Pool>(&step_.program->ops.back());
+    return pool != nullptr && pool->kind == PoolKind::mean ? inputs.slices.size() : inputs.result_rows.size();
+  }
+
+  void build(const Program& program) {
+    const std::vector<uint32_t> count = readers(program);
+    stages_.push_back(rope_stage());
+    for (uint32_t i = 0; i < program.ops.size(); ++i) {
+      const Norm* norm = nullptr;
+      const auto* here = std::get_if<Norm>(&program.ops[i]);
+      if (here != nullptr && count[here->out.id - 1] == 1 && i + 1 < program.ops.size() &&
+          takes_norm(program.ops[i + 1]) && operands(program.ops[i + 1]).in[0] == here->out) {
+        norm = here;
+        ++i;
+      }
+      const Input in{norm != nullptr ? norm->in : operands(program.ops[i]).in[0], norm};
+      auto stage = std::visit(StageMaker{in}, program.ops[i]);
+      stage->op = i;
+      stages_.push_back(std::move(stage));
+    }
+  }
+
+  void run_thread(uint32_t thread) {
+    using clock = std::chrono::steady_clock;
+    auto begin = clock::now();
+    for (const auto& stage : stages_) {
+      stage->run(step_, thread);
+      step_.device->team().barrier();
+      if (thread == 0 && sink_ != nullptr) {
+        const auto end = clock::now();
+        sink_->record({stage->op, std::chrono::duration<double>(end - begin).count()});
+        begin = end;
+      }
+    }
+  }
+
+  Layout layout_;
+  Step step_;
+  size_t wanted_ = 0;
+  std::vector<std::unique_ptr<Stage>> stages_;
+  std::function<void(uint32_t)> work_;
+  TraceSink* sink_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Executable> CpuDevice::prepare(const Program& program, const Layout& layout) {
+  return std::make_unique<CpuExecutable>(*this, program, layout);
+}
+
+}  // namespace hearth::cpu

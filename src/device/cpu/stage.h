@@ -1,0 +1,74 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "device/cpu/cpu_device.h"
+#include "device/layout.h"
+
+namespace hearth::cpu {
+
+// What all stages of a step share. Written by thread 0 before the step, read by all.
+struct Step {
+  CpuDevice* device = nullptr;
+  const Program* program = nullptr;
+  const Layout* layout = nullptr;
+  Workspace workspace;
+  StepInputs inputs;
+  uint32_t rows = 0, exact_rows = 0;
+  std::atomic<uint32_t> next_unit{0};  // dealt out within the running stage
+
+  uint32_t prompt_rows() const { return rows - exact_rows; }
+  float* act(Act a) const { return reinterpret_cast<float*>(device->arena() + layout->offset[a.id - 1]); }
+  std::byte* shared_acts() const { return device->scratch(); }
+  float* shared_experts() const { return reinterpret_cast<float*>(device->scratch() + workspace.acts); }
+  // Cosines, then sines, of a row's position for one of the program's rope tables.
+  float* rope_row(uint32_t table, uint32_t row) const {
+    const uint64_t before = workspace.rope_offset[table];
+    return reinterpret_cast<float*>(device->scratch() + workspace.acts + workspace.experts + before) +
+           2 * uint64_t{row} * program->ropes[table].inv_freq.size();
+  }
+  std::byte* thread_part(uint32_t thread) const {
+    return device->scratch() + workspace.shared() + thread * workspace.per_thread();
+  }
+  float* block(uint32_t thread) const { return reinterpret_cast<float*>(thread_part(thread)); }
+  std::byte* panel(uint32_t thread) const { return thread_part(thread) + workspace.block; }
+  float* norm_rows(uint32_t thread) const {
+    return reinterpret_cast<float*>(thread_part(thread) + workspace.block + workspace.panel);
+  }
+};
+
+// A part of a step that all threads work on; the executor puts one barrier after it. A stage whose rows
+// include a prompt uses one more inside, between packing the activations and using them.
+class Stage {
+ public:
+  virtual ~Stage() = default;
+  virtual void run(Step& step, uint32_t thread) const = 0;
+  uint32_t op = 0;  // of the program, for traces: the last one fused into this stage
+};
+
+// The rows a projection reads: an activation, with the norm that was fused into reading it.
+struct Input {
+  Act act;
+  const Norm* norm = nullptr;
+};
+
+std::unique_ptr<Stage> embed_stage(const Embed& op);
+std::unique_ptr<Stage> rope_stage();
+std::unique_ptr<Stage> norm_stage(const Norm& op);
+std::unique_ptr<Stage> linear_stage(const Linear& op, Input in);
+std::unique_ptr<Stage> qkv_stage(const Qkv& op, Input in);
+std::unique_ptr<Stage> attend_stage(const Attend& op);
+std::unique_ptr<Stage> gated_stage(const Gated& op, Input in);
+std::unique_ptr<Stage> route_stage(const Route& op);
+std::unique_ptr<Stage> experts_stage(const Experts& op);
+std::unique_ptr<Stage> combine_stage(const Combine& op);
+std::unique_ptr<Stage> logits_stage(const Logits& op, Input in);
+std::unique_ptr<Stage> pool_stage(const Pool& op, Input in);
+
+// Norms `row` values of x into out, or copies where there is no norm.
+void read_row(const Step& step, const Norm* norm, const float* x, uint32_t cols, float* out);
+
+}  // namespace hearth::cpu

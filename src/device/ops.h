@@ -1,0 +1,156 @@
+#pragma once
+
+#include <cstdint>
+#include <variant>
+
+#include "base/id.h"
+
+// The vocabulary between models and devices: every operation a device can be asked for. An operation is fused
+// as far as memory traffic goes (a projection carries its bias, activation and residual; Qkv writes the
+// cache), so that a layer of a common model is five to seven entries of a list.
+namespace hearth {
+
+// A matrix of activations: [rows of this step × cols] floats. Rows are known only when a step runs. id 0 =
+// none.
+struct Act {
+  uint32_t id = 0, cols = 0;
+  explicit operator bool() const { return id != 0; }
+  friend bool operator==(const Act&, const Act&) = default;
+};
+
+// A weight matrix or vector of the model, by its number in the binder's list. id 0 = none.
+struct Weight {
+  uint32_t id = 0;
+  explicit operator bool() const { return id != 0; }
+  friend bool operator==(const Weight&, const Weight&) = default;
+};
+
+// Where keys and values of a layer live: the page group and the layer's number in it.
+struct KvRef {
+  uint16_t group = 0, layer = 0;
+};
+
+enum class NormKind : uint8_t { rms, layer };
+enum class Act1 : uint8_t { none, silu, gelu, gelu_tanh, relu, relu2 };  // element-wise activation functions
+enum class PoolKind : uint8_t { none = 0, mean = 1, first = 2, last = 3, rank = 4 };  // GGUF's pooling_type
+
+// Attention heads of a layer. k_size and v_size are the values per head; q heads share kv heads in equal
+// groups.
+struct HeadShape {
+  uint32_t q_heads = 0, kv_heads = 0, k_size = 0, v_size = 0;
+};
+
+// x → [rows × cols]: rows of the embedding table, times scale.
+struct Embed {
+  Act out;
+  Weight table;
+  float scale = 1;
+};
+
+struct Norm {
+  Act in, out;
+  Weight gain, bias;
+  NormKind kind = NormKind::rms;
+  float eps = 0;
+};
+
+// out = act(scale · in·Wᵀ + bias) + residual. out may take the residual's place in memory.
+struct Linear {
+  Act in, out;
+  Weight weight, bias;
+  Act residual;
+  Act1 act = Act1::none;
+  float scale = 1;
+};
+
+// Projects to q, k, v; normalises each head (where there is a gain); rotates q and k by Program::ropes[rope];
+// writes k and v into the pages of kv. q: [rows × q_heads·k_size].
+struct Qkv {
+  Act in, q;
+  Weight wq, wk, wv, bq, bk, bv, q_norm, k_norm;
+  float eps = 0;
+  float scale_q = 1, scale_k = 1, scale_v = 1;  // of the matrices (NVFP4 carries one per matrix)
+  uint32_t rope = 0;
+  KvRef kv;
+  HeadShape heads;
+};
+
+// Which positions a query sees. window 0 = all; causal: none after its own.
+struct MaskSpec {
+  bool causal = true;
+  uint32_t window = 0;
+};
+
+// out = softmax(cap(scale · q·Kᵀ) + mask) · V over the pages of each row's sequence. out: [rows ×
+// q_heads·v_size].
+struct Attend {
+  Act q, out;
+  KvRef kv;
+  MaskSpec mask;
+  float scale = 1, soft_cap = 0;
+  HeadShape heads;
+};
+
+// out = act(in·gateᵀ) ∘ (in·upᵀ)
+struct Gated {
+  Act in, out;
+  Weight gate, up, gate_bias, up_bias;
+  float scale_gate = 1, scale_up = 1;
+  Act1 act = Act1::silu;
+};
+
+// Router: the `used` best of `experts` per row. out: [rows × 2·used] floats: expert numbers, then weights.
+struct Route {
+  Act in, out;
+  Weight router;
+  uint32_t experts = 0, used = 0;
+  bool softmax_before =
+      true;  // over all experts before choosing (then renormalised if `renormalise`), else after
+  bool renormalise = true;
+  float scale = 1;
+};
+
+// out = Σ weight · down(act(gate(x)) ∘ up(x)) over the chosen experts + residual. Matrices are stacks of
+// experts.
+struct Experts {
+  Act in, route, out, residual;
+  Weight gate, up, down;
+  float scale_gate = 1, scale_up = 1, scale_down = 1;
+  uint32_t used = 0, hidden = 0;
+  Act1 act = Act1::silu;
+};
+
+// out = a · in + b · other (other may be none).
+struct Combine {
+  Act in, other, out;
+  float a = 1, b = 1;
+};
+
+// Wanted rows (StepInputs::logit_rows) → scores: soft_cap(scale · norm'd row · Wᵀ + bias). Ends a language
+// model.
+struct Logits {
+  Act in;
+  Weight weight, bias;
+  float scale = 1, soft_cap = 0;
+};
+
+// Rows of a sequence → one vector, the result of an embedding model. `rank` feeds the last row to a
+// classifier, softmax over its outputs. Ends an embedding model.
+struct Pool {
+  Act in;
+  PoolKind kind = PoolKind::last;
+  Weight classifier, bias;
+  uint32_t outputs = 0;  // values per sequence
+};
+
+// Copies an activation across a device border; inserted by placement, never by a model.
+struct Transfer {
+  Act in, out;
+  bool to_host = true;  // else from the host's copy into out
+  uint32_t slot = 0;    // which of the step's host copies
+};
+
+using Op =
+    std::variant<Embed, Norm, Linear, Qkv, Attend, Gated, Route, Experts, Combine, Logits, Pool, Transfer>;
+
+}  // namespace hearth

@@ -1,0 +1,75 @@
+#include "device/program.h"
+
+namespace hearth {
+namespace {
+
+template <class... F>
+struct Match : F... {
+  using F::operator()...;
+};
+template <class... F>
+Match(F...) -> Match<F...>;
+
+}  // namespace
+
+std::string_view kind_name(const Op& op) noexcept {
+  return std::visit(Match{
+                        [](const Embed&) { return "Embed"; },
+                        [](const Norm&) { return "Norm"; },
+                        [](const Linear&) { return "Linear"; },
+                        [](const Qkv&) { return "Qkv"; },
+                        [](const Attend&) { return "Attend"; },
+                        [](const Gated&) { return "Gated"; },
+                        [](const Route&) { return "Route"; },
+                        [](const Experts&) { return "Experts"; },
+                        [](const Combine&) { return "Combine"; },
+                        [](const Logits&) { return "Logits"; },
+                        [](const Pool&) { return "Pool"; },
+                        [](const Transfer&) { return "Transfer"; },
+                    },
+                    op);
+}
+
+Operands operands(const Op& op) noexcept {
+  return std::visit(Match{
+                        [](const Embed& o) {
+                          return Operands{{}, o.out, {}};
+                        },
+                        [](const Norm& o) {
+                          return Operands{{o.in}, o.out, {}};
+                        },
+                        [](const Linear& o) {
+                          return Operands{{o.in, o.residual}, o.out, o.residual};
+                        },
+                        [](const Qkv& o) {
+                          return Operands{{o.in}, o.q, {}};
+                        },
+                        [](const Attend& o) {
+                          return Operands{{o.q}, o.out, {}};
+                        },
+                        [](const Gated& o) {
+                          return Operands{{o.in}, o.out, {}};
+                        },
+                        [](const Route& o) {
+                          return Operands{{o.in}, o.out, {}};
+                        },
+                        [](const Experts& o) {
+                          return Operands{{o.in, o.route, o.residual}, o.out, o.residual};
+                        },
+                        [](const Combine& o) {
+                          return Operands{{o.in, o.other}, o.out, o.in};
+                        },
+                        [](const Logits& o) {
+                          return Operands{{o.in}, {}, {}};
+                        },
+                        [](const Pool& o) {
+                          return Operands{{o.in}, {}, {}};
+                        },
+                        [](const Transfer& o) {
+                          return Operands{{o.in}, o.out, {}};
+                        },
+                    },
+                    op);
+}
+
+}  // namespace hearth

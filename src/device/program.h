@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "device/ops.h"
+#include "tensor/types.h"
+
+namespace hearth {
+
+// Rotary embedding, resolved: pair i of a head at position p is turned by the angle p · inv_freq[i] and
+// scaled by `magnitude`. Linear, llama-3 and yarn scaling are all folded into inv_freq (they are linear in
+// p).
+struct RopeTable {
+  std::vector<float> inv_freq;  // [dims / 2]; empty: no rotation
+  float magnitude = 1;
+  bool split = false;  // pairs (x[i], x[i + dims/2]) as in neox; else (x[2i], x[2i + 1])
+  friend bool operator==(const RopeTable&, const RopeTable&) = default;
+};
+
+struct ActInfo {
+  uint32_t cols = 0;
+};
+
+// What the program knows of a weight: enough for layout, cost and refusal, without its data.
+struct WeightInfo {
+  std::string name;
+  DType type{};
+  Shape shape;
+};
+
+// Layers of one kind of cache share a page table: a page holds `page_tokens` tokens of all layers of the
+// group.
+struct CacheGroup {
+  uint32_t layers = 0, kv_heads = 0, k_size = 0, v_size = 0, window = 0;
+};
+
+// A step as data: what a model appends and a device executes. Weight ids and act ids start at 1.
+struct Program {
+  std::vector<Op> ops;
+  std::vector<uint16_t> layer_of;   // [ops] the model's layer, for traces; 0xffff outside layers
+  std::vector<ActInfo> acts;        // [id − 1]
+  std::vector<WeightInfo> weights;  // [id − 1]
+  std::vector<RopeTable> ropes;
+  std::vector<CacheGroup> caches;
+  uint32_t outputs = 0;  // values per result row: vocabulary, or size of an embedding
+  bool pooled = false;   // ends in Pool: one result row per sequence instead of one per wanted row
+};
+
+// Name of an operation's kind: "Qkv".
+std::string_view kind_name(const Op& op) noexcept;
+
+// The activations an operation reads and the one it writes (id 0 = none).
+struct Operands {
+  Act in[3];
+  Act out;
+  Act in_place;  // an operand whose memory `out` may take when nobody needs it later
+};
+Operands operands(const Op& op) noexcept;
+
+}  // namespace hearth

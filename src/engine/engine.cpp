@@ -1,0 +1,309 @@
+#include "engine/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "device/layout.h"
+
+namespace hearth {
+namespace {
+
+uint32_t pages_of(uint64_t tokens) { return static_cast<uint32_t>((tokens + page_tokens - 1) / page_tokens); }
+
+bool is_mean(const Program& program) {
+  const auto* pool = std::get_if<Pool>(&program.ops.back());
+  return pool != nullptr && pool->kind == PoolKind::mean;
+}
+
+void refuse_loudly(const BoundModel& model, const Device& device, KvTypes kv) {
+  for (const Op& op : model.program.ops) {
+    if (const auto refusal = device.refuse(op, model.program, kv)) {
+      throw Error(Code::unsupported,
+                  fmt::format("device {} cannot compute {} of this model: {}", device.info().name,
+                              kind_name(op), refusal->detail),
+                  refusal->cause == "head_size" ? "use an f16 cache" : "use another file of this model");
+    }
+  }
+}
+
+}  // namespace
+
+Engine::Engine(BoundModel model, const Gguf& file, Device& device, Plan plan, EngineOptions options)
+    : model_(std::move(model)),
+      device_(device),
+      plan_(std::move(plan)),
+      options_(std::move(options)),
+      batcher_({plan_.rows, plan_.results, most_exact_rows}) {
+  refuse_loudly(model_, device_, plan_.kv);
+  device_.reserve(plan_, model_.program);
+  for (uint32_t i = 0; i < model_.tensors.size(); ++i) device_.load({i + 1}, file.view(*model_.tensors[i]));
+  executable_ = device_.prepare(model_.program, lay_out(model_.program, plan_.rows));
+  for (const uint32_t pages : plan_.pages) pools_.emplace_back(pages);
+  tables_.resize(pools_.size());
+  table_spans_.resize(pools_.size());
+  // A step has at most one slice per row; sizing for the most there can be keeps step() free of allocation.
+  tokens_.reserve(plan_.rows);
+  positions_.reserve(plan_.rows);
+  result_rows_.reserve(plan_.results);
+  const size_t most_slices = std::min<size_t>(plan_.rows, 2 * size_t{plan_.parallel} + 16);
+  slices_.reserve(most_slices);
+  for (auto& table : tables_) table.reserve(most_slices * pages_of(plan_.context));
+}
+
+void Engine::validate(const Task& task, size_t tokens) const {
+  if (tokens == 0) throw Error(Code::bad_request, "the prompt has no tokens", "give at least one character");
+  if (tokens > plan_.context || (tokens == plan_.context && task.sink != nullptr)) {
+    throw Error(Code::bad_request,
+                fmt::format("the prompt has {} tokens, the context takes {}", tokens, plan_.context),
+                "shorten the prompt or ask for a larger context (num_ctx)");
+  }
+  for (const TokenId t : task.tokens) {
+    if (t.value < 0 || static_cast<uint32_t>(t.value) >= model_.hyper.vocabulary) {
+      throw Error(Code::bad_request,
+                  fmt::format("token {} is outside the vocabulary of {}", t.value, model_.hyper.vocabulary),
+                  "use ids that this model's tokenizer gives");
+    }
+  }
+}
+
+// The sequence's tokens are complete; the task says what becomes of them.
+void Engine::adopt(Sequence& s, Task task) {
+  s.prompt = static_cast<uint32_t>(s.tokens.size());
+  s.generated = 0;
+  s.done = false;
+  s.pooled.clear();
+  s.limit =
+      task.max_tokens == 0 || task.sink == nullptr
+          ? plan_.context
+          : static_cast<uint32_t>(std::min<uint64_t>(plan_.context, uint64_t{s.prompt} + task.max_tokens));
+  s.sampler.reset();
+  if (task.sink != nullptr) {
+    s.sampler.emplace(task.sampling, model_.hyper.vocabulary);
+    for (const TokenId t : s.tokens) s.sampler->accept(t);
+  }
+  s.task = std::move(task);
+  s.tokens.reserve(s.limit + 1);
+}
+
+SeqId Engine::add(Task task) {
+  validate(task, task.tokens.size());
+  auto s = std::make_unique<Sequence>();
+  s->id = {next_id_++};
+  s->tokens = task.tokens;
+  s->pages.resize(pools_.size());
+  adopt(*s, std::move(task));
+  take_pages(*s, s->prompt);
+  sequences_.push_back(std::move(s));
+  return sequences_.back()->id;
+}
+
+SeqId Engine::fork(SeqId from, Task task) {
+  const Sequence& origin = find(from);
+  auto s = std::make_unique<Sequence>();
+  s->tokens = origin.tokens;
+  s->tokens.insert(s->tokens.end(), task.tokens.begin(), task.tokens.end());
+  validate(task, s->tokens.size());
+  s->id = {next_id_++};
+  s->computed = std::min(origin.computed, static_cast<uint32_t>(s->tokens.size()) - 1);
+  for (size_t g = 0; g < pools_.size(); ++g) {
+    s->pages.emplace_back(origin.pages[g].begin(), origin.pages[g].begin() + pages_of(s->computed));
+    for (const PageId page : s->pages[g]) pools_[g].share(page);
+  }
+  try {
+    adopt(*s, std::move(task));
+    take_pages(*s, s->prompt);
+  } catch (...) {
+    release_pages(*s, 0);
+    throw;
+  }
+  sequences_.push_back(std::move(s));
+  return sequences_.back()->id;
+}
+
+void Engine::cut(SeqId id, uint32_t keep, Task task) {
+  Sequence& s = find(id);
+  if (keep > s.tokens.size()) {
+    throw Error(Code::bad_request,
+                fmt::format("cannot cut a sequence of {} tokens at {}", s.tokens.size(), keep),
+                "cut within the sequence");
+  }
+  validate(task, keep + task.tokens.size());
+  s.tokens.resize(keep);
+  s.tokens.insert(s.tokens.end(), task.tokens.begin(), task.tokens.end());
+  // The last token is computed again when nothing follows: its scores are wanted.
+  s.computed = std::min<uint32_t>({s.computed, keep, static_cast<uint32_t>(s.tokens.size()) - 1});
+  release_pages(s, s.computed);
+  adopt(s, std::move(task));
+  take_pages(s, s.prompt);
+}
+
+void Engine::remove(SeqId id) {
+  const auto at =
+      std::find_if(sequences_.begin(), sequences_.end(), [&](const auto& s) { return s->id == id; });
+  if (at == sequences_.end()) return;
+  release_pages(**at, 0);
+  sequences_.erase(at);
+}
+
+Sequence& Engine::find(SeqId id) {
+  for (const auto& s : sequences_) {
+    if (s->id == id) return *s;
+  }
+  throw Error(Code::not_found, fmt::format("no sequence {}", id.value), "it has been removed");
+}
+
+const Sequence& Engine::sequence(SeqId id) const { return const_cast<Engine*>(this)->find(id); }
+
+// Pages for the first `tokens` tokens, all or none.
+void Engine::take_pages(Sequence& s, uint32_t tokens) {
+  const uint32_t wanted = pages_of(tokens);
+  for (size_t g = 0; g < pools_.size(); ++g) {
+    const auto have = static_cast<uint32_t>(s.pages[g].size());
+    if (wanted > have && wanted - have > pools_[g].free_pages()) {
+      throw Error(
+          Code::busy,
+          fmt::format("{} pages of the cache are wanted, {} are free", wanted - have, pools_[g].free_pages()),
+          "wait for running requests to end, or load the model with a larger context");
+    }
+  }
+  for (size_t g = 0; g < pools_.size(); ++g) {
+    while (s.pages[g].size() < wanted) s.pages[g].push_back(*pools_[g].take());
+  }
+}
+
+// A page that others hold too is copied before this sequence writes to it.
+void Engine::own_page(Sequence& s, uint32_t index) {
+  for (size_t g = 0; g < pools_.size(); ++g) {
+    PageId& page = s.pages[g][index];
+    if (pools_[g].holders(page) == 1) continue;
+    const auto own = pools_[g].take();
+    if (!own) {
+      throw Error(Code::busy, "no free page of the cache for a forked sequence",
+                  "wait for running requests to end, or load the model with a larger context");
+    }
+    device_.copy_page(static_cast<uint32_t>(g), page, *own);
+    pools_[g].release(page);
+    page = *own;
+  }
+}
+
+void Engine::release_pages(Sequence& s, uint32_t keep_tokens) {
+  for (size_t g = 0; g < s.pages.size(); ++g) {
+    while (s.pages[g].size() > pages_of(keep_tokens)) {
+      pools_[g].release(s.pages[g].back());
+      s.pages[g].pop_back();
+    }
+  }
+}
+
+bool Engine::step() {
+  batcher_.next(sequences_, batch_);
+  if (batch_.slices.empty()) {
+    check_pages();
+    return false;
+  }
+  fill_inputs();
+  StepInputs inputs;
+  inputs.tokens = tokens_;
+  inputs.positions = positions_;
+  inputs.slices = slices_;
+  inputs.page_tables = table_spans_;
+  inputs.table_stride = pages_of(plan_.context);
+  inputs.result_rows = result_rows_;
+  inputs.exact_rows = batch_.exact_rows;
+  executable_->run(inputs);
+  deliver(executable_->results());
+  return true;
+}
+
+void Engine::fill_inputs() {
+  tokens_.clear();
+  positions_.clear();
+  slices_.clear();
+  result_rows_.clear();
+  const uint32_t stride = pages_of(plan_.context);
+  for (auto& table : tables_) table.clear();
+  for (const BatchSlice& slice : batch_.slices) {
+    Sequence& s = *slice.sequence;
+    if (slice.start % page_tokens != 0) own_page(s, slice.start / page_tokens);
+    slices_.push_back({slice.first_row, slice.rows, slice.start});
+    for (uint32_t i = 0; i < slice.rows; ++i) {
+      tokens_.push_back(s.tokens[slice.start + i]);
+      positions_.push_back(slice.start + i);
+      const bool every = s.task.scores && s.task.every_position;
+      if (every || (slice.results && i + 1 == slice.rows)) result_rows_.push_back(slice.first_row + i);
+    }
+    for (size_t g = 0; g < tables_.size(); ++g) {
+      tables_[g].insert(tables_[g].end(), s.pages[g].begin(), s.pages[g].end());
+      tables_[g].resize(slices_.size() * stride);
+    }
+  }
+  for (size_t g = 0; g < tables_.size(); ++g) table_spans_[g] = tables_[g];
+}
+
+void Engine::deliver(std::span<const float> results) {
+  for (const BatchSlice& slice : batch_.slices) slice.sequence->computed = slice.start + slice.rows;
+  for (const BatchSlice& slice : batch_.slices) deliver_slice(slice, results);
+}
+
+void Engine::deliver_slice(const BatchSlice& slice, std::span<const float>& results) {
+  Sequence& s = *slice.sequence;
+  const uint32_t width = model_.program.outputs;
+  const auto take = [&] {
+    const auto row = results.first(width);
+    results = results.subspan(width);
+    return row;
+  };
+  const bool last = slice.start + slice.rows == s.tokens.size();
+  if (is_mean(model_.program)) {
+    const auto sum = take();
+    s.pooled.resize(width, 0.0F);
+    for (uint32_t i = 0; i < width; ++i) s.pooled[i] += sum[i];
+    if (!last) return;
+    for (float& value : s.pooled) value /= static_cast<float>(s.tokens.size());
+    s.task.scores(slice.start + slice.rows - 1, s.pooled);
+    s.done = true;
+    return;
+  }
+  if (!slice.results) return;
+  if (!s.task.scores) {
+    continue_with(s, take());
+    return;
+  }
+  const uint32_t first = s.task.every_position ? 0 : slice.rows - 1;
+  for (uint32_t i = first; i < slice.rows; ++i) s.task.scores(slice.start + i, take());
+  if (last) s.done = true;
+}
+
+void Engine::continue_with(Sequence& s, std::span<const float> logits) {
+  const TokenId token = s.sampler->choose(logits, s.task.filter);
+  s.sampler->accept(token);
+  if (s.task.filter != nullptr) s.task.filter->accept(token);
+  if (options_.ends && options_.ends(token)) return end(s, Finish::end_of_text);
+  s.tokens.push_back(token);
+  ++s.generated;
+  if (!s.task.sink->token(token)) return end(s, Finish::stopped);
+  if (s.tokens.size() >= s.limit) return end(s, Finish::length);
+  try {
+    take_pages(s, static_cast<uint32_t>(s.tokens.size()));
+  } catch (const Error&) {
+    end(s, Finish::failed);
+  }
+}
+
+void Engine::end(Sequence& s, Finish why) {
+  s.done = true;
+  s.task.sink->finished(why);
+}
+
+void Engine::check_pages() const {
+  for (size_t g = 0; g < pools_.size(); ++g) {
+    uint64_t held = 0;
+    for (const auto& s : sequences_) held += s->pages[g].size();
+    pools_[g].check(held);
+  }
+}
+
+}  // namespace hearth

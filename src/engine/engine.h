@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "device/device.h"
+#include "engine/batcher.h"
+#include "engine/pages.h"
+#include "engine/sequence.h"
+#include "formats/gguf.h"
+#include "model/model.h"
+
+namespace hearth {
+
+struct EngineOptions {
+  // Ends generation when true: the ids of the vocabulary's end tokens.
+  std::function<bool(TokenId)> ends;
+};
+
+// Computes many sequences of one model at once. All memory is taken at construction, exactly as the plan
+// lists it; step() does not allocate on the device. Not thread-safe: one thread owns an engine.
+class Engine {
+ public:
+  // `file` and `device` must outlive the engine. Throws Error(unsupported) where the device refuses an
+  // operation (naming the tensor and why), Error(out_of_memory).
+  Engine(BoundModel model, const Gguf& file, Device& device, Plan plan, EngineOptions options);
+
+  // Starts a task. Throws Error(bad_request): no tokens, a token outside the vocabulary, a prompt longer than
+  // the context, more pages than there are at all; Error(busy) when the pages are held by others now.
+  SeqId add(Task task);
+  // A second sequence that continues a copy of the first one's tokens; computed pages are shared.
+  SeqId fork(SeqId from, Task task);
+  // Forgets all tokens from number `keep` on and goes on with the new task's tokens behind them.
+  void cut(SeqId id, uint32_t keep, Task task);
+  // Ends and frees a sequence at once; finished() is not called.
+  void remove(SeqId id);
+
+  // Computes one batch. False: there was nothing to compute (and the page accounting was proven).
+  bool step();
+
+  const Sequence& sequence(SeqId id) const;
+  const BoundModel& model() const noexcept { return model_; }
+  const Plan& plan() const noexcept { return plan_; }
+  Device& device() noexcept { return device_; }
+  Executable& executable() noexcept { return *executable_; }
+  uint32_t free_pages() const noexcept { return pools_.empty() ? 0 : pools_.front().free_pages(); }
+  const Batch& last_batch() const noexcept { return batch_; }
+
+ private:
+  Sequence& find(SeqId id);
+  void validate(const Task& task, size_t tokens) const;
+  void adopt(Sequence& s, Task task);
+  void take_pages(Sequence& s, uint32_t tokens);
+  void own_page(Sequence& s, uint32_t index);
+  void release_pages(Sequence& s, uint32_t keep_tokens);
+  void fill_inputs();
+  void deliver(std::span<const float> results);
+  void deliver_slice(const BatchSlice& slice, std::span<const float>& results);
+  void continue_with(Sequence& s, std::span<const float> logits);
+  void end(Sequence& s, Finish why);
+  void check_pages() const;
+
+  BoundModel model_;
+  Device& device_;
+  Plan plan_;
+  EngineOptions options_;
+  std::unique_ptr<Executable> executable_;
+  std::vector<PagePool> pools_;  // [cache group]
+  std::vector<std::unique_ptr<Sequence>> sequences_;
+  uint32_t next_id_ = 1;
+  Batcher batcher_;
+  Batch batch_;
+  // The step's flat inputs; sized once.
+  std::vector<TokenId> tokens_;
+  std::vector<uint32_t> positions_, result_rows_;
+  std::vector<Slice> slices_;
+  std::vector<std::vector<PageId>> tables_;
+  std::vector<std::span<const PageId>> table_spans_;
+};
+
+}  // namespace hearth

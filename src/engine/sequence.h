@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/id.h"
+#include "engine/sampler.h"
+#include "text/token_filter.h"
+
+namespace hearth {
+
+// Why a sequence ended.
+enum class Finish : uint8_t { end_of_text, length, stopped, failed };
+
+// Receives what a sequence produces, on the engine's thread. Exactly one finished() per sequence, after the
+// last token.
+class TokenSink {
+ public:
+  virtual ~TokenSink() = default;
+  // A new token. False ends the sequence with Finish::stopped (a stop string was met, the reader is gone).
+  virtual bool token(TokenId token) = 0;
+  virtual void finished(Finish why) = 0;
+};
+
+// Scores (or pooled vectors) of a position, for sequences that are scored instead of continued.
+using ScoreSink = std::function<void(uint32_t position, std::span<const float> scores)>;
+
+// What to compute. Either `sink` with sampling (continue the tokens) or `scores` (rate the given tokens, then
+// keep the sequence until it is removed).
+struct Task {
+  std::vector<TokenId> tokens;
+  SamplingOptions sampling;
+  uint32_t max_tokens = 0;  // new tokens at most; 0 = as many as the context takes
+  TokenSink* sink = nullptr;
+  TokenFilter* filter = nullptr;
+  ScoreSink scores;
+  bool every_position = false;  // of the tokens, else only the last
+};
+
+// One conversation being computed. `computed` tokens have their keys and values in the pages.
+struct Sequence {
+  SeqId id;
+  Task task;
+  std::vector<TokenId> tokens;
+  uint32_t computed = 0;
+  uint32_t prompt = 0;     // tokens that were given, not generated
+  uint32_t generated = 0;  // tokens since then
+  uint32_t limit = 0;      // tokens in all at most
+  bool done = false;
+  std::vector<std::vector<PageId>> pages;  // [cache group]
+  std::optional<Sampler> sampler;
+  std::vector<float> pooled;  // running sum of a mean-pooled model
+
+  bool decoding() const { return !done && computed + 1 == tokens.size() && generated > 0; }
+  bool waiting() const { return !done && computed < tokens.size() && !decoding(); }
+};
+
+}  // namespace hearth

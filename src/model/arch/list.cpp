@@ -1,0 +1,16 @@
+#include "model/arch/list.h"
+
+#include <array>
+
+namespace hearth {
+
+std::span<const Architecture> architectures() {
+  static const std::array all{
+      llama_architecture,
+      qwen2_architecture,
+      qwen3_architecture,
+  };
+  return all;
+}
+
+}  // namespace hearth

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "model/model.h"
+
+namespace hearth {
+
+extern const Architecture llama_architecture;
+extern const Architecture qwen2_architecture;
+extern const Architecture qwen3_architecture;
+
+}  // namespace hearth

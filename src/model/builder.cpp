@@ -1,0 +1,102 @@
+#include "model/builder.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/error.h"
+
+namespace hearth {
+
+Builder::Builder(std::vector<RopeTable> ropes, std::vector<CacheGroup> caches,
+                 std::vector<WeightInfo> weights) {
+  program_.ropes = std::move(ropes);
+  program_.caches = std::move(caches);
+  program_.weights = std::move(weights);
+}
+
+Act Builder::fresh(uint32_t cols) {
+  program_.acts.push_back({cols});
+  return {static_cast<uint32_t>(program_.acts.size()), cols};
+}
+
+void Builder::expect(Act x, uint32_t cols, const char* where) const {
+  if (x.cols == cols) return;
+  throw Error(Code::bug,
+              fmt::format("{} of layer {} gets {} columns, expects {}", where, layer_, x.cols, cols),
+              "report this model");
+}
+
+void Builder::push(Op op) {
+  program_.ops.push_back(op);
+  program_.layer_of.push_back(layer_);
+}
+
+Act Builder::embed(const LinearW& table, float scale) {
+  const Act out = fresh(table.in);
+  push(Embed{out, table.weight, scale * table.scale});
+  return out;
+}
+
+Act Builder::norm(Act x, const NormW& w, NormKind kind, float eps) {
+  const Act out = fresh(x.cols);
+  push(Norm{x, out, w.gain, w.bias, kind, eps});
+  return out;
+}
+
+Act Builder::linear(Act x, const LinearW& w, Act residual, Act1 act) {
+  expect(x, w.in, "projection");
+  if (residual) expect(residual, w.out, "residual");
+  const Act out = fresh(w.out);
+  push(Linear{x, out, w.weight, w.bias, residual, act, w.scale});
+  return out;
+}
+
+Act Builder::qkv(Act x, const QkvW& w, const HeadShape& heads, KvRef kv) {
+  expect(x, w.q.in, "q projection");
+  const Act q = fresh(heads.q_heads * heads.k_size);
+  push(Qkv{x, q, w.q.weight, w.k.weight, w.v.weight, w.q.bias, w.k.bias, w.v.bias, w.q_norm.gain,
+           w.k_norm.gain, w.eps, w.q.scale, w.k.scale, w.v.scale, w.rope, kv, heads});
+  return q;
+}
+
+Act Builder::attend(Act q, KvRef kv, const AttendSpec& spec) {
+  expect(q, spec.heads.q_heads * spec.heads.k_size, "attention");
+  const Act out = fresh(spec.heads.q_heads * spec.heads.v_size);
+  push(Attend{q, out, kv, spec.mask, spec.scale, spec.soft_cap, spec.heads});
+  return out;
+}
+
+Act Builder::gated(Act x, const GatedW& w, Act1 act) {
+  expect(x, w.gate.in, "feed-forward");
+  const Act out = fresh(w.gate.out);
+  push(Gated{x, out, w.gate.weight, w.up.weight, w.gate.bias, w.up.bias, w.gate.scale, w.up.scale, act});
+  return out;
+}
+
+Act Builder::experts(Act x, const ExpertsW& w, Act residual, Act1 act) {
+  expect(x, w.router.in, "router");
+  const Act route = fresh(2 * w.used);
+  push(Route{x, route, w.router.weight, w.experts, w.used, true, true, 1});
+  const Act out = fresh(w.down.out);
+  push(Experts{x, route, out, residual, w.gate.weight, w.up.weight, w.down.weight, w.gate.scale, w.up.scale,
+               w.down.scale, w.used, w.hidden, act});
+  return out;
+}
+
+void Builder::logits(Act x, const LinearW& w, float scale, float soft_cap) {
+  expect(x, w.in, "head");
+  push(Logits{x, w.weight, w.bias, scale * w.scale, soft_cap});
+  program_.outputs = w.out;
+}
+
+void Builder::pool(Act x, PoolKind kind, const LinearW& classifier) {
+  const uint32_t outputs = classifier ? classifier.out : x.cols;
+  push(Pool{x, kind, classifier.weight, classifier.bias, outputs});
+  program_.outputs = outputs;
+  program_.pooled = true;
+}
+
+Program Builder::finish() && { return std::move(program_); }
+
+}  // namespace hearth

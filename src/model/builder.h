@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "device/program.h"
+#include "model/binder.h"
+
+namespace hearth {
+
+// The weights of an attention layer's projections.
+struct QkvW {
+  LinearW q, k, v;
+  NormW q_norm, k_norm;
+  float eps = 0;
+  uint32_t rope = 0;  // number of the model's rope table
+};
+
+struct GatedW {
+  LinearW gate, up;
+};
+
+struct AttendSpec {
+  HeadShape heads;
+  MaskSpec mask;
+  float scale = 1, soft_cap = 0;
+};
+
+struct ExpertsW {
+  LinearW router, gate, up, down;
+  uint32_t experts = 0, used = 0, hidden = 0;
+};
+
+// What an architecture file talks to: one call per step of the paper, each appends an operation. Widths are
+// checked here; a mismatch is a fault of the architecture file and throws Error(bug) naming the layer.
+class Builder {
+ public:
+  explicit Builder(std::vector<RopeTable> ropes, std::vector<CacheGroup> caches,
+                   std::vector<WeightInfo> weights);
+
+  void at_layer(uint16_t layer) { layer_ = layer; }
+
+  Act embed(const LinearW& table, float scale = 1);
+  Act norm(Act x, const NormW& w, NormKind kind, float eps);
+  Act linear(Act x, const LinearW& w, Act residual = {}, Act1 act = Act1::none);
+  Act qkv(Act x, const QkvW& w, const HeadShape& heads, KvRef kv);
+  Act attend(Act q, KvRef kv, const AttendSpec& spec);
+  Act gated(Act x, const GatedW& w, Act1 act);
+  Act experts(Act x, const ExpertsW& w, Act residual, Act1 act);
+  void logits(Act x, const LinearW& w, float scale = 1, float soft_cap = 0);
+  void pool(Act x, PoolKind kind, const LinearW& classifier = {});
+
+  Program finish() &&;
+
+ private:
+  Act fresh(uint32_t cols);
+  void expect(Act x, uint32_t cols, const char* where) const;
+  void push(Op op);
+
+  Program program_;
+  uint16_t layer_ = 0xffff;
+};
+
+}  // namespace hearth

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "device/program.h"
+#include "formats/gguf.h"
+#include "model/binder.h"
+#include "model/builder.h"
+#include "model/keys.h"
+
+namespace hearth {
+
+// Hyperparameters that every decoder shares.
+struct Hyper {
+  uint32_t layers = 0, width = 0, context = 0, vocabulary = 0, ffn = 0;
+  HeadShape heads;
+  float eps = 0;
+  uint32_t experts = 0, experts_used = 0;
+  PoolKind pooling = PoolKind::none;
+};
+
+// Reads them from metadata and the embedding table; throws Error naming the key that is missing or
+// impossible.
+Hyper read_hyper(const Keys& keys);
+
+// A described model: which tensors it has and how a step is computed.
+class Model {
+ public:
+  Model(const Keys& keys, Binder& binder);
+  virtual ~Model() = default;
+
+  const Hyper& hyper() const noexcept { return h_; }
+  virtual std::vector<CacheGroup> caches() const;
+  virtual std::vector<RopeTable> ropes() const = 0;
+  virtual Act embed(Builder& b) const;  // default: table lookup
+  virtual Act layer(Builder& b, uint32_t index, Act x) const = 0;
+  virtual void head(Builder& b, Act x) const;  // default: norm, then logits or pooling
+
+ protected:
+  Hyper h_;
+  LinearW table_, output_, classifier_;
+  NormW output_norm_;
+};
+
+// One architecture: its name in general.architecture and how to bind it.
+struct Architecture {
+  std::string_view name;
+  std::unique_ptr<Model> (*bind)(const Keys& keys, Binder& binder);
+};
+
+// All that hearth knows; arch/list.cpp, one line each.
+std::span<const Architecture> architectures();
+
+// A model file, bound: the program of a step and the tensors it needs. The Gguf must outlive it.
+struct BoundModel {
+  std::string architecture;
+  Hyper hyper;
+  Program program;
+  std::vector<const TensorInfo*> tensors;  // [weight id − 1]
+};
+
+// Throws Error(unsupported) for an unknown architecture (naming those that are known), Error(corrupt_file)
+// for a file that contradicts itself.
+BoundModel bind_model(const Gguf& file);
+
+}  // namespace hearth

@@ -1,0 +1,89 @@
+#include "worker/sampling.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <random>
+#include <variant>
+
+namespace hearth {
+namespace {
+
+using Field = std::variant<float SamplingOptions::*, int32_t SamplingOptions::*>;
+
+constexpr std::array<std::pair<std::string_view, Field>, 12> fields{{
+    {"temperature", &SamplingOptions::temperature},
+    {"top_k", &SamplingOptions::top_k},
+    {"top_p", &SamplingOptions::top_p},
+    {"min_p", &SamplingOptions::min_p},
+    {"typical_p", &SamplingOptions::typical_p},
+    {"repeat_last_n", &SamplingOptions::repeat_last_n},
+    {"repeat_penalty", &SamplingOptions::repeat_penalty},
+    {"presence_penalty", &SamplingOptions::presence_penalty},
+    {"frequency_penalty", &SamplingOptions::frequency_penalty},
+    {"mirostat", &SamplingOptions::mirostat},
+    {"mirostat_tau", &SamplingOptions::mirostat_tau},
+    {"mirostat_eta", &SamplingOptions::mirostat_eta},
+}};
+
+double number(std::string_view name, const Json& value) {
+  if (!value.is_number()) {
+    throw Error(Code::bad_request, fmt::format("option \"{}\" must be of type number", name),
+                "give a number");
+  }
+  return value.to_number<double>();
+}
+
+bool set_field(SamplingOptions& o, std::string_view name, const Json& value) {
+  for (const auto& [key, field] : fields) {
+    if (key != name) continue;
+    const double given = number(name, value);
+    if (const auto* real = std::get_if<float SamplingOptions::*>(&field)) {
+      o.** real = static_cast<float>(given);
+    } else {
+      o.*std::get<int32_t SamplingOptions::*>(field) =
+          static_cast<int32_t>(std::max(-1e9, std::min(1e9, given)));
+    }
+    return true;
+  }
+  return false;
+}
+
+void set_bias(SamplingOptions& o, const Json& value) {
+  if (!value.is_object()) {
+    throw Error(Code::bad_request, "option \"logit_bias\" must be of type object",
+                "give {\"token id\": number}");
+  }
+  for (const auto& [key, bias] : value.as_object()) {
+    try {
+      o.logit_bias[{std::stoi(std::string(key))}] = static_cast<float>(number("logit_bias", bias));
+    } catch (const std::logic_error&) {
+      throw Error(Code::bad_request,
+                  fmt::format("option \"logit_bias\": '{}' is no token id", std::string(key)),
+                  "give {\"token id\": number}");
+    }
+  }
+}
+
+}  // namespace
+
+SamplingOptions sampling_of(const SamplingChoice& choice) {
+  SamplingOptions o;
+  for (const auto& [key, value] : choice.options.as_object()) {
+    const std::string_view name(key.data(), key.size());
+    if (value.is_null() || set_field(o, name, value)) continue;
+    if (name == "seed") {
+      const double seed = number(name, value);
+      if (seed >= 0) o.seed = static_cast<uint64_t>(seed);  // negative: random, as in the reference
+    } else if (name == "logit_bias") {
+      set_bias(o, value);
+    } else {
+      throw Error(Code::bad_request, fmt::format("unknown option \"{}\"", name), "see hearth run --help");
+    }
+  }
+  if (!o.seed) o.seed = std::random_device{}();
+  validate(o);
+  return o;
+}
+
+}  // namespace hearth

@@ -1,0 +1,127 @@
+// The engine against numbers that were made elsewhere: small models that travel with the project, and every
+// model of the reference data whose architecture hearth runs.
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <set>
+
+#include "base/cpu_features.h"
+#include "base/error.h"
+#include "reference.h"
+#include "support/data.h"
+
+namespace hearth::test {
+namespace {
+
+double limit(const Json& reference, const char* arithmetic, const char* what) {
+  const json::object& all = reference.at("tolerance").as_object();
+  const Json* kind = all.if_contains(arithmetic);
+  if (kind == nullptr) return INFINITY;
+  const Json* value = kind->as_object().if_contains(what);
+  return value == nullptr ? INFINITY : value->to_number<double>();
+}
+
+void expect_within(const Reference& r, const char* arithmetic,
+                   const std::vector<std::vector<float>>& scores) {
+  const Distance d = distance(r.data, scores);
+  EXPECT_LE(d.max_abs, limit(r.data, arithmetic, "max_abs")) << r.name << " " << arithmetic;
+  EXPECT_LE(d.kl, limit(r.data, arithmetic, "kl")) << r.name << " " << arithmetic;
+  EXPECT_LE(d.cosine_loss, limit(r.data, arithmetic, "cosine_loss")) << r.name << " " << arithmetic;
+}
+
+void check_model(const std::string& path, const RunOptions& options, const char* arithmetic) {
+  const Reference r(path);
+  Loaded model(r, options);
+  expect_within(r, arithmetic, model.scores(r.tokens(), r.data.as_object().contains("top8")));
+}
+
+// Sets that this machine can run; the others are refused when they are asked for.
+std::vector<std::string> sets() {
+  std::vector<std::string> names;
+  for (const char* set : {"portable", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx"}) {
+    try {
+      open_cpu_device({set, 1, false});
+      names.emplace_back(set);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code, Code::unsupported) << set;
+      std::cout << set << " is not tested on this machine: " << e.message << "\n";
+    }
+  }
+  return names;
+}
+
+TEST(Fixtures, FloatArithmeticOnEverySet) {
+  size_t models = 0;
+  for (const auto& path : files_in(case_file("logits"), ".json")) {
+    for (const std::string& set : sets()) check_model(path.string(), {set, true}, "f32");
+    ++models;
+  }
+  EXPECT_GE(models, 10U);
+}
+
+TEST(Fixtures, TheServedArithmeticStaysInItsClass) {
+  for (const auto& path : files_in(case_file("logits"), ".json")) {
+    for (const std::string& set : sets()) check_model(path.string(), {set, false}, "bf16");
+  }
+}
+
+class ReferenceModels : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (reference_dir().empty()) GTEST_SKIP() << no_reference();
+  }
+
+  // Runs every reference model that can be bound; the others must be refused as unknown architectures.
+  static void check_all(const RunOptions& options, const char* arithmetic) {
+    std::set<std::string> known;
+    for (const Architecture& a : architectures()) known.emplace(a.name);
+    size_t run = 0;
+    for (const auto& path : files_in(reference_dir() / "logits", ".json")) {
+      const Json data = read_json(path);
+      if (!known.contains(std::string(data.at("architecture").as_string()))) continue;
+      check_model(path.string(), options, arithmetic);
+      ++run;
+    }
+    std::cout << run << " reference models, " << (options.set.empty() ? "best set" : options.set)
+              << ", class " << arithmetic << "\n";
+    EXPECT_GE(run, 60U);
+  }
+};
+
+TEST_F(ReferenceModels, PortableFloat) { check_all({"portable", true}, "f32"); }
+TEST_F(ReferenceModels, BestSetFloat) { check_all({"", true}, "f32"); }
+TEST_F(ReferenceModels, BestSetServed) { check_all({"", false}, "bf16"); }
+
+TEST_F(ReferenceModels, Avx2Served) {
+  if (!cpu_features().avx2) GTEST_SKIP() << "this processor has no AVX2";
+  check_all({"avx2", false}, "f32");
+}
+
+// Mean KL of cached types against the float cache, within 1.5 × what the reference implementation loses.
+TEST_F(ReferenceModels, CacheTypes) {
+  for (const char* name : {"llama-F16", "qwen3-F16"}) {
+    const Reference r((reference_dir() / "logits" / (std::string(name) + ".json")).string());
+    for (const Json& row : r.data.at("kv_cache").as_array()) {
+      if (row.at("rotated").as_bool()) continue;
+      const std::string k(row.at("type_k").as_string()), v(row.at("type_v").as_string());
+      if (k != "f16" && k != "q8_0" && k != "q4_0") continue;
+      if (v != "f16" && v != "q8_0" && v != "q4_0") continue;
+      Loaded model(r, {"", true, {find_kv_type(k), find_kv_type(v)}});
+      const Distance d = distance(r.data, model.scores(r.tokens(), true));
+      const double allowed = 1.5 * row.at("llama.cpp").at("kl").to_number<double>();
+      std::cout << name << " " << k << "/" << v << ": KL " << d.kl << ", allowed " << allowed << "\n";
+      EXPECT_LE(d.kl, allowed + limit(r.data, "f32", "kl"));
+    }
+  }
+}
+
+TEST(Architectures, EachHasAFixture) {
+  std::set<std::string> covered;
+  for (const auto& path : files_in(case_file("logits"), ".json")) {
+    covered.emplace(read_json(path).at("architecture").as_string());
+  }
+  for (const Architecture& a : architectures()) EXPECT_TRUE(covered.contains(std::string(a.name))) << a.name;
+}
+
+}  // namespace
+}  // namespace hearth::test

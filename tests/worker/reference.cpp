@@ -1,0 +1,121 @@
+#include "reference.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "convert/synth.h"
+#include "model/profile.h"
+#include "support/data.h"
+
+namespace hearth::test {
+namespace {
+
+Plan plan_of(const BoundModel& model, const Gguf& file, const Device& device, const RunOptions& o) {
+  const Wish wish{model.hyper.context, o.parallel, o.rows, o.kv};
+  return std::get<Plan>(place(profile(model, file, device), {"cpu", 8ULL << 30, true}, wish));
+}
+
+double log_sum_exp(const std::vector<float>& x) {
+  const double best = *std::max_element(x.begin(), x.end());
+  double sum = 0;
+  for (const float v : x) sum += std::exp(static_cast<double>(v) - best);
+  return best + std::log(sum);
+}
+
+// KL over nine outcomes: the reference's eight likeliest tokens and all the others together.
+double kl_of_position(const json::array& top, double reference_lse, const std::vector<float>& mine) {
+  const double lse = log_sum_exp(mine);
+  double kl = 0, p_rest = 1, q_rest = 1;
+  for (const Json& entry : top) {
+    const double p = std::exp(entry.at(1).to_number<double>() - reference_lse);
+    const double q = std::exp(static_cast<double>(mine[entry.at(0).to_number<size_t>()]) - lse);
+    kl += p * std::log(p / q);
+    p_rest -= p;
+    q_rest -= q;
+  }
+  if (p_rest > 1e-12 && q_rest > 1e-12) kl += p_rest * std::log(p_rest / q_rest);
+  return std::max(0.0, kl);
+}
+
+double max_abs(const json::array& wanted, const std::vector<float>& mine) {
+  double worst = wanted.size() == mine.size() ? 0 : INFINITY;
+  for (size_t i = 0; i < std::min(wanted.size(), mine.size()); ++i) {
+    worst = std::max(worst, std::fabs(wanted[i].to_number<double>() - static_cast<double>(mine[i])));
+  }
+  return worst;
+}
+
+}  // namespace
+
+Reference::Reference(const std::string& path)
+    : data(read_json(path)), image(build_recipe(data.at("gguf"))), name(data.at("name").as_string()) {}
+
+std::vector<TokenId> Reference::tokens() const {
+  std::vector<TokenId> tokens;
+  for (const Json& t : data.at("tokens").as_array()) tokens.push_back({t.to_number<int32_t>()});
+  return tokens;
+}
+
+Loaded::Loaded(const Reference& reference, const RunOptions& options) : file_(reference.file()) {
+  BoundModel model = bind_model(file_);
+  device_ = open_cpu_device({options.set, options.threads, options.exact});
+  Plan plan = plan_of(model, file_, *device_, options);
+  engine_ = std::make_unique<Engine>(std::move(model), file_, *device_, std::move(plan), EngineOptions{});
+}
+
+std::vector<std::vector<float>> Loaded::scores(const std::vector<TokenId>& tokens, bool every) {
+  std::vector<std::vector<float>> rows;
+  Task task;
+  task.tokens = tokens;
+  task.every_position = every && !engine_->model().program.pooled;
+  task.scores = [&](uint32_t, std::span<const float> s) { rows.emplace_back(s.begin(), s.end()); };
+  const SeqId id = engine_->add(std::move(task));
+  while (engine_->step()) {
+  }
+  engine_->remove(id);
+  return rows;
+}
+
+Distance distance(const Json& reference, const std::vector<std::vector<float>>& scores) {
+  Distance d;
+  const json::object& r = reference.as_object();
+  if (const Json* embedding = r.if_contains("embedding")) {
+    const json::array& wanted = embedding->as_array();
+    d.max_abs = max_abs(wanted, scores.back());
+    double dot = 0, a = 0, b = 0;
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      const auto x = wanted[i].to_number<double>();
+      const auto y = static_cast<double>(scores.back()[i]);
+      dot += x * y;
+      a += x * x;
+      b += y * y;
+    }
+    d.cosine_loss = 1 - dot / std::sqrt(a * b);
+    return d;
+  }
+  d.max_abs = max_abs(r.at("logits_last").as_array(), scores.back());
+  const Json* top = r.if_contains("top8");
+  if (top == nullptr || top->as_array().size() != scores.size()) return d;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    const json::array& best = top->as_array()[i].as_array();
+    for (const Json& entry : best) {
+      const double mine = scores[i][entry.at(0).to_number<size_t>()];
+      d.max_abs = std::max(d.max_abs, std::fabs(entry.at(1).to_number<double>() - mine));
+    }
+    d.kl += kl_of_position(best, r.at("logsumexp").as_array()[i].to_number<double>(), scores[i]);
+  }
+  d.kl /= static_cast<double>(scores.size());
+  return d;
+}
+
+double max_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double worst = a.size() == b.size() ? 0 : INFINITY;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    worst = std::max(worst, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+  }
+  return worst;
+}
+
+std::string fixture(const std::string& name) { return case_file("logits/" + name + ".json").string(); }
+
+}  // namespace hearth::test
