@@ -103,7 +103,44 @@ void matmul(benchmark::State& state, const MatmulKernels* kernels, uint32_t m) {
   state.counters["GFLOP/s"] = rate(2.0 * rows * k * m);
 }
 
+// One head of a long sequence against the query heads that share it; GB/s of keys or values.
+void attend(benchmark::State& state, const hearth::cpu::KvKernels* kernels, bool mix, uint32_t queries) {
+  constexpr uint32_t head = 128, tokens = 8192;
+  const std::vector<float> x(head, 0.5F);
+  std::vector<float> q(size_t{queries} * tokens, 0.01F), out(size_t{queries} * tokens);
+  std::vector<std::byte> row(head * sizeof(float));
+  kernels->store(x.data(), head, row.data());
+  const size_t row_bytes = static_cast<size_t>(state.range(0));
+  std::vector<std::byte> page(row_bytes * tokens);
+  for (uint32_t t = 0; t < tokens; ++t) std::memcpy(page.data() + t * row_bytes, row.data(), row_bytes);
+  for (auto _ : state) {
+    if (mix) {
+      kernels->mix(page.data(), row_bytes, tokens, head, q.data(), tokens, queries, out.data(), head);
+    } else {
+      kernels->score(page.data(), row_bytes, tokens, head, q.data(), head, queries, out.data(), tokens);
+    }
+    benchmark::ClobberMemory();
+  }
+  state.counters["GB/s"] = rate(static_cast<double>(page.size()));
+}
+
+void add_attention(const CpuTable& table) {
+  constexpr const char* names[] = {"f32", "f16", "q8_0", "q4_0"};
+  constexpr int64_t row_bytes[] = {512, 256, 136, 72};
+  for (size_t i = 0; i < std::size(names); ++i) {
+    if (table.kv[i] == nullptr) continue;
+    for (const bool mix : {false, true}) {
+      for (const uint32_t queries : {1U, 4U}) {
+        const std::string name =
+            fmt::format("{}/{}/{}/{}", mix ? "mix" : "score", table.name, names[i], queries);
+        benchmark::RegisterBenchmark(name.c_str(), attend, table.kv[i], mix, queries)->Arg(row_bytes[i]);
+      }
+    }
+  }
+}
+
 void add(const CpuTable& table) {
+  add_attention(table);
   for (uint32_t i = 0; i < table.type_count; ++i) {
     const TypeKernels* kernels = &table.types[i];
     const TypeInfo* type = hearth::find_type(kernels->type);
