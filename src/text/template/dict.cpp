@@ -64,6 +64,7 @@ bool same_key(const Value& a, const Value& b) {
     }
     return true;
   }
+  if (is_undefined(a) && is_undefined(b)) return true;
   return a.object() == b.object();
 }
 
@@ -82,7 +83,8 @@ size_t hash_key(const Value& key) {
     return hash;
   }
   if (const auto* big = key.as<BigInteger>()) return static_cast<size_t>(big->value & 0xFFFFFFFF);
-  return key.is_none() ? 0x9E3779B9 : std::hash<Object*>{}(key.object());
+  if (key.is_none()) return 0x9E3779B9;
+  return is_undefined(key) ? 0x7F4A7C15 : std::hash<Object*>{}(key.object());
 }
 
 template <class Same>

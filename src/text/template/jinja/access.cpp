@@ -55,6 +55,11 @@ std::optional<Value> own_attribute(Evaluator& evaluator, const Value& of, std::s
   }
   if (const auto* loop = of.as<Loop>()) return loop_attribute(evaluator, *loop, name);
   if (const auto* macro = of.as<Macro>()) return macro_attribute(evaluator, *macro, name);
+  if (const auto* range = of.as<Range>()) {
+    if (name == "start") return range->start;
+    if (name == "stop") return range->start + range->size * range->step;
+    if (name == "step") return range->step;
+  }
   const auto* tuple = of.as<Tuple>();
   if (tuple && tuple->group && name == "grouper") return tuple->items[0];
   if (tuple && tuple->group && name == "list") return tuple->items[1];

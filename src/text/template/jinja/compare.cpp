@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "text/template/jinja/number.h"
@@ -64,6 +65,15 @@ bool equal_ranges(const Range& left, const Range& right) {
   return left.start == right.start && (left.size == 1 || left.step == right.step);
 }
 
+// Only views of keys are compared by what they show.
+bool equal_views(const DictView& left, const DictView& right) {
+  if (left.what != DictView::What::keys || right.what != DictView::What::keys) return false;
+  if (left.dict->items.size() != right.dict->items.size()) return false;
+  const Dict& other = *right.dict;
+  return std::all_of(left.dict->items.begin(), left.dict->items.end(),
+                     [&](const auto& member) { return other.find(member.first) != nullptr; });
+}
+
 bool holds(CompareOp op, Order order) {
   switch (op) {
     case CompareOp::less: return order == Order::less;
@@ -111,6 +121,8 @@ bool equal(Evaluator& evaluator, const Value& left, const Value& right) {
   if (a && b) return equal_sequences(evaluator, *a, *b);
   const auto *dict = left.as<Dict>(), *other = right.as<Dict>();
   if (dict && other) return equal_dicts(evaluator, *dict, *other);
+  const auto *view = left.as<DictView>(), *other_view = right.as<DictView>();
+  if (view && other_view) return equal_views(*view, *other_view);
   const auto *range = left.as<Range>(), *other_range = right.as<Range>();
   return range && other_range && equal_ranges(*range, *other_range);
 }

@@ -33,8 +33,10 @@ ExprPtr Parser::expression(bool with_conditional) {
 }
 
 ExprPtr Parser::conditional() {
+  const size_t unknown_before = unknown_.size();
   ExprPtr value = disjunction();
   while (current().is_name("if")) {
+    unknown_.resize(unknown_before, Failure{});  // they stand under a condition, as it turns out
     auto node = std::make_unique<Conditional>(take().at);
     ++branches_;
     node->then = std::move(value);

@@ -70,6 +70,7 @@ class BraceFormatter {
       raw.append(field, at + 1, bytes.size());
       run(raw, depth - 1, spec_text);
     }
+    if (spec_text.empty()) return print(evaluator_, value, out);
     append(value, parse(spec_text.bytes()), out);
   }
 
@@ -118,6 +119,8 @@ class BraceFormatter {
 
   Value argument(std::string_view name) {
     const auto index = name.empty() ? std::optional<int64_t>(next_++) : index_of(name);
+    numbered_ |= index && !name.empty();
+    if (numbered_ && next_ > 0) fail_type("cannot mix numbered and unnumbered fields in a format string");
     if (index) {
       if (static_cast<size_t>(*index) >= args_.positional.size()) {
         fail_type("replacement index out of range for positional arguments");
@@ -176,8 +179,7 @@ class BraceFormatter {
   }
 
   void append(const Value& value, const FormatSpec& spec, Marked& out) {
-    const bool plain_bool = value.is_bool() && spec.type == 0;
-    if (is_number(value) && !plain_bool) return append_number(value, spec, out);
+    if (is_number(value)) return append_number(value, spec, out);
     if (spec.type != 0 && spec.type != 's') {
       fail_type(
           fmt::format("unknown format code '{}' for an object of type '{}'", spec.type, type_name(value)));
@@ -212,6 +214,7 @@ class BraceFormatter {
   Evaluator& evaluator_;
   const Args& args_;
   int64_t next_ = 0;
+  bool numbered_ = false;
 };
 
 }  // namespace

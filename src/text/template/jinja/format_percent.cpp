@@ -20,8 +20,11 @@ class PercentFormatter {
       if (sign < bytes_.size()) conversion();
     }
     const auto* tuple = values_.as<Tuple>();
-    const bool unused = tuple ? next_ < tuple->items.size() : next_ == 0 && !values_.as<Dict>();
-    if (unused && !values_.as<List>()) fail_type("not all arguments converted during string formatting");
+    // What can be indexed might be a mapping of names, and those need not all be used.
+    const bool maybe_mapping =
+        values_.as<Dict>() || values_.as<List>() || values_.as<Range>() || is_undefined(values_);
+    const bool unused = tuple ? next_ < tuple->items.size() : next_ == 0 && !maybe_mapping;
+    if (unused) fail_type("not all arguments converted during string formatting");
     return evaluator_.text(std::move(out_));
   }
 

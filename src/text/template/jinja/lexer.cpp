@@ -156,6 +156,7 @@ class Lexer {
 
   void raw(Position opening) {
     const size_t from = at_;
+    if (from == text_.size()) return;
     for (size_t tag = text_.find("{%", from); tag != std::string_view::npos;
          tag = text_.find("{%", tag + 1)) {
       at_ = tag + 2;
@@ -256,6 +257,11 @@ class Lexer {
           fraction = true;
         }
       }
+    }
+    // A number with zeros in front is two numbers, and so an error later.
+    if (!fraction && text_[from] == '0') {
+      end = from;
+      while (end < text_.size() && text_[end] == '0') ++end;
     }
     std::string digits(text_.substr(from, end - from));
     digits.erase(std::remove(digits.begin(), digits.end(), '_'), digits.end());

@@ -117,15 +117,26 @@ double rounded(double value, int64_t precision) {
   return std::nearbyint(value / unit) * unit;
 }
 
-Value round(Evaluator&, const Value& self, Args& args) {
+// To a power of ten, ties to even.
+Value rounded_integer(Evaluator& evaluator, const BigInt& value, int64_t precision) {
+  if (precision < -4000) return int64_t{0};
+  const BigInt unit = boost::multiprecision::pow(BigInt(10), static_cast<unsigned>(-precision));
+  const BigInt magnitude = abs(value);
+  BigInt times = magnitude / unit;
+  const BigInt twice = (magnitude - times * unit) * 2;
+  if (twice > unit || (twice == unit && times % 2 != 0)) ++times;
+  return integer(evaluator, value < 0 ? BigInt(-times * unit) : BigInt(times * unit));
+}
+
+Value round(Evaluator& evaluator, const Value& self, Args& args) {
   const Given given("round", args, {"precision", "method"});
   require_defined(self);
   if (!is_number(self)) fail_type(fmt::format("round() needs a number, not {}", type_name(self)));
   const int64_t precision = given.integer(0, 0);
   const std::string method = given.has(1) ? std::string(given.text(1).view()) : "common";
   if (method == "common") {
-    if (is_integral(self) && precision >= 0) return self;
-    return rounded(as_double(self), precision);
+    if (!is_integral(self)) return rounded(self.floating(), precision);
+    return precision >= 0 ? integer(evaluator, big(self)) : rounded_integer(evaluator, big(self), precision);
   }
   if (method != "ceil" && method != "floor") fail_type("round(): the method must be common, ceil or floor");
   if (precision < -300 || precision > 300) fail_type("round(): the precision is out of range");

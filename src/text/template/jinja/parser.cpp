@@ -12,7 +12,10 @@ namespace hearth::tmpl::jinja {
 
 Parser::Parser(std::string_view source, Tree& tree) : tree_(tree), tokens_(tokenize(source)) {}
 
-void Parser::parse() { tree_.body = body({}, {}); }
+void Parser::parse() {
+  tree_.body = body({}, {});
+  if (!unknown_.empty()) throw unknown_.front();
+}
 
 bool Parser::skip_op(std::string_view spelling) {
   if (!current().is_op(spelling)) return false;
@@ -121,6 +124,7 @@ std::unique_ptr<Statement> Parser::parse_if(Position at) {
 std::unique_ptr<Statement> Parser::parse_for(Position at) {
   auto node = std::make_unique<ForStatement>(at);
   const size_t branches = std::exchange(branches_, 0);
+  ++for_tags_;
   node->target = target(false);
   if (!skip_name("in")) fail_expected("in");
   node->over = tuple(false, false, "recursive");
@@ -136,6 +140,7 @@ std::unique_ptr<Statement> Parser::parse_for(Position at) {
     take();
   }
   branches_ = branches;
+  --for_tags_;
   return node;
 }
 
@@ -284,6 +289,8 @@ Target Parser::single_target(bool with_member) {
       spelling == "False" || spelling == "None") {
     fail_syntax(fmt::format("can't assign to '{}'", spelling), name.at);
   }
+  if (spelling == "loop" && for_tags_ > 0)
+    fail_syntax("can't assign to the special variable 'loop'", name.at);
   to.symbol = tree_.symbol(spelling);
   if (with_member && skip_op(".")) to.member = constant_text(expect_name());
   return to;

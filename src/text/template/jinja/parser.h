@@ -79,6 +79,7 @@ class Parser {
   ExprPtr call(ExprPtr callee);
   Arguments arguments();
   std::string dotted_name();
+  void unknown(std::string message, Position at);
   ExprPtr sealed(ExprPtr node) const;
   TextRef constant_text(std::string_view text) const;
 
@@ -87,7 +88,9 @@ class Parser {
   size_t next_ = 0;
   size_t nested_ = 0;
   size_t loops_ = 0;     // loops around the current statement, within its macro
+  size_t for_tags_ = 0;  // loops around the current statement, macros or not
   size_t branches_ = 0;  // conditions around: there an unknown filter is an error only when it is reached
+  std::vector<Failure> unknown_;         // filters and tests outside of conditions, as far as is known
   std::vector<MacroStatement*> macros_;  // around the current expression
 };
 

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "text/template/dialect.h"
 #include "text/template/jinja/nested.h"
 
@@ -75,11 +77,15 @@ std::string Parser::dotted_name() {
   return name;
 }
 
+void Parser::unknown(std::string message, Position at) {
+  if (branches_ == 0) unknown_.push_back({TemplateError::Kind::syntax, std::move(message), at});
+}
+
 ExprPtr Parser::filter(ExprPtr operand) {
   const Position at = current().at;
   const std::string name = dotted_name();
   const Native code = tree_.dialect->filter(name);
-  if (!code && branches_ == 0) fail_syntax(fmt::format("there is no filter '{}'", name), at);
+  if (!code) unknown(fmt::format("there is no filter '{}'", name), at);
   auto node = std::make_unique<NativeCall>(name, code, at);
   node->operand = std::move(operand);
   if (current().is_op("(")) node->arguments = arguments();
@@ -92,7 +98,7 @@ ExprPtr Parser::test(ExprPtr operand) {
   const Position at = current().at;
   const std::string name = dotted_name();
   const Native code = tree_.dialect->test(name);
-  if (!code && branches_ == 0) fail_syntax(fmt::format("there is no test '{}'", name), at);
+  if (!code) unknown(fmt::format("there is no test '{}'", name), at);
   auto node = std::make_unique<NativeCall>(name, code, at);
   node->operand = std::move(operand);
   const Token& next = current();
@@ -136,6 +142,10 @@ Arguments Parser::arguments() {
     } else if (current().kind == TokenKind::name && ahead().is_op("=")) {
       std::string name = take().text;
       take();
+      const auto same = [&](const auto& each) { return each.first == name; };
+      if (std::any_of(given.named.begin(), given.named.end(), same)) {
+        fail_syntax(fmt::format("the argument '{}' is given twice", name), at);
+      }
       given.named.emplace_back(std::move(name), expression());
     } else {
       if (!given.named.empty() || given.rest || given.named_rest) {

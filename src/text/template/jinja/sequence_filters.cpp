@@ -99,12 +99,18 @@ Value joined(Evaluator& evaluator, const Value& self, Args& args) {
 Value reverse(Evaluator& evaluator, const Value& self, Args& args) {
   const Given given("reverse", args, {});
   if (self.is_text()) return slice(evaluator, self, {}, {}, int64_t{-1});
-  require_defined(self);
   std::vector<Value> all = elements(evaluator, self);
   std::reverse(all.begin(), all.end());
   return evaluator.iterator(std::move(all));
 }
 
+Value key_of(Evaluator& evaluator, const AttributeGetter& get, const Value& value, bool case_sensitive) {
+  const Value found = get(value);
+  return case_sensitive ? found : without_case(evaluator, found);
+}
+
+// Tuples of one or more attributes. As members of a tuple, equal keys need no order: two undefined ones are
+// fine.
 std::vector<Value> sort_keys(Evaluator& evaluator, const std::vector<Value>& all, const Value& path,
                              bool case_sensitive) {
   std::vector<AttributeGetter> getters;
@@ -114,20 +120,20 @@ std::vector<Value> sort_keys(Evaluator& evaluator, const std::vector<Value>& all
   } else {
     getters.emplace_back(evaluator, path);
   }
-  const auto key = [&](const AttributeGetter& get, const Value& value) {
-    const Value found = get(value);
-    return case_sensitive ? found : without_case(evaluator, found);
-  };
   std::vector<Value> keys;
   for (const Value& value : all) {
-    if (getters.size() == 1) {
-      keys.push_back(key(getters[0], value));
-      continue;
-    }
     std::vector<Value> parts;
-    for (const AttributeGetter& get : getters) parts.push_back(key(get, value));
+    for (const AttributeGetter& get : getters) parts.push_back(key_of(evaluator, get, value, case_sensitive));
     keys.push_back(evaluator.tuple(std::move(parts)));
   }
+  return keys;
+}
+
+std::vector<Value> keys_by(Evaluator& evaluator, const std::vector<Value>& all, const Value& path,
+                           bool case_sensitive) {
+  const AttributeGetter get(evaluator, path);
+  std::vector<Value> keys;
+  for (const Value& value : all) keys.push_back(key_of(evaluator, get, value, case_sensitive));
   return keys;
 }
 
@@ -141,7 +147,7 @@ Value sort(Evaluator& evaluator, const Value& self, Args& args) {
 Value unique(Evaluator& evaluator, const Value& self, Args& args) {
   const Given given("unique", args, {"case_sensitive", "attribute"});
   const std::vector<Value> all = elements(evaluator, self);
-  const auto keys = sort_keys(evaluator, all, given.value(1), given.flag(0, false));
+  const auto keys = keys_by(evaluator, all, given.value(1), given.flag(0, false));
   Dict* seen = evaluator.dict();
   std::vector<Value> kept;
   for (size_t i = 0; i < all.size(); ++i) {
@@ -160,7 +166,7 @@ Value extreme(Evaluator& evaluator, const Value& self, Args& args) {
   if (all.empty()) {
     return evaluator.create<Undefined>(0, std::string("No aggregated item, sequence was empty."));
   }
-  const auto keys = sort_keys(evaluator, all, given.value(1), given.flag(0, false));
+  const auto keys = keys_by(evaluator, all, given.value(1), given.flag(0, false));
   size_t best = 0;
   for (size_t i = 1; i < all.size(); ++i) {
     if (ordered(evaluator, op, keys[i], keys[best])) best = i;

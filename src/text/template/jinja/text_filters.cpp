@@ -105,12 +105,13 @@ Value escape(Evaluator& evaluator, const Value& self, Args& args) {
   return evaluator.text(std::move(out));
 }
 
-void url_quote(std::string_view bytes, bool keep_slash, std::string& out) {
+// Outside of a query a slash is kept, inside a blank is a plus.
+void url_quote(std::string_view bytes, bool query, std::string& out) {
   for (const char c : bytes) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '_' || c == '.' || c == '-' || c == '~' || (keep_slash && c == '/');
-    if (plain) {
-      out += c;
+                       c == '_' || c == '.' || c == '-' || c == '~' || (!query && c == '/');
+    if (plain || (query && c == ' ')) {
+      out += c == ' ' ? '+' : c;
     } else {
       out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
@@ -121,15 +122,15 @@ Value urlencode(Evaluator& evaluator, const Value& self, Args& args) {
   const Given given("urlencode", args, {});
   std::string out;
   Origin origin = Origin::model;
-  const auto quote = [&](const Value& value, bool keep_slash) {
+  const auto quote = [&](const Value& value, bool query) {
     const Value text = string_of(evaluator, value);
     if (text.text().origin() == Origin::user) origin = Origin::user;
     evaluator.meter().scan(text.text().size() * 16);
     evaluator.meter().expect(out.size() + text.text().size() * 3);
-    url_quote(text.view(), keep_slash, out);
+    url_quote(text.view(), query, out);
   };
   if (self.is_text() || !is_iterable(self)) {
-    quote(self, true);
+    quote(self, false);
     return evaluator.text(std::move(out), origin);
   }
   std::vector<std::pair<Value, Value>> pairs;
@@ -143,9 +144,9 @@ Value urlencode(Evaluator& evaluator, const Value& self, Args& args) {
   }
   for (const auto& [name, value] : pairs) {
     if (!out.empty()) out += '&';
-    quote(name, false);
+    quote(name, true);
     out += '=';
-    quote(value, false);
+    quote(value, true);
   }
   return evaluator.text(std::move(out), origin);
 }
@@ -167,14 +168,14 @@ Value wordcount(Evaluator& evaluator, const Value& self, Args& args) {
 
 Value truncate(Evaluator& evaluator, const Value& self, Args& args) {
   const Given given("truncate", args, {"length", "killwords", "end", "leeway"});
-  const Value whole = string_of(evaluator, self);
   const Value end = given.has(2) ? string_of(evaluator, given[2]) : evaluator.text("...", Origin::model);
-  const auto size = static_cast<int64_t>(whole.text().length());
+  const auto size = static_cast<int64_t>(length_or_fail(self));
   const int64_t most = given.integer(0, 255);
   const int64_t keep = most - static_cast<int64_t>(end.text().length());
   if (keep < 0) fail_type("truncate(): the length must not be less than that of the end");
-  if (size <= most + given.integer(3, 5)) return whole;
-  const Text& text = whole.text();
+  if (size <= most + given.integer(3, 5)) return self;
+  if (!self.is_text()) fail_type(fmt::format("truncate() needs a string, not {}", type_name(self)));
+  const Text& text = self.text();
   size_t cut = text.offset(static_cast<size_t>(keep));
   if (!given.flag(1, false)) {
     const size_t blank = text.view().substr(0, cut).rfind(' ');
