@@ -13,8 +13,8 @@ Native sequence_filter(std::string_view name);
 Native selection_filter(std::string_view name);
 
 // Calls the filter `name` on a value, as map("name") does.
-Value apply_filter(Evaluator& evaluator, const Value& name, const Value& value, Args& args);
-bool apply_test(Evaluator& evaluator, const Value& name, const Value& value, Args& args);
+Value apply_filter(Evaluator& evaluator, const Value& name, const Value& value, const Args& args);
+bool apply_test(Evaluator& evaluator, const Value& name, const Value& value, const Args& args);
 
 // x.y.0 of each item; with a default for what is undefined.
 class AttributeGetter {

@@ -8,7 +8,8 @@ namespace hearth::tmpl::jinja {
 
 Given::Given(std::string_view callee, const Args& args, std::initializer_list<std::string_view> parameters,
              size_t required)
-    : callee_(callee), parameters_(parameters), values_(parameters.size(), nullptr) {
+    : callee_(callee) {
+  std::copy(parameters.begin(), parameters.end(), parameters_.begin());
   if (args.positional.size() > parameters.size()) {
     fail_type(fmt::format("{}() takes at most {} argument(s), {} given", callee, parameters.size(),
                           args.positional.size()));
@@ -22,8 +23,7 @@ Given::Given(std::string_view callee, const Args& args, std::initializer_list<st
     slot = &value;
   }
   for (size_t i = 0; i < required; ++i) {
-    if (!values_[i])
-      fail_type(fmt::format("{}() needs the argument '{}'", callee, *(parameters.begin() + i)));
+    if (!values_[i]) fail_type(fmt::format("{}() needs the argument '{}'", callee, parameters_[i]));
   }
 }
 
@@ -32,7 +32,7 @@ int64_t Given::integer(size_t index, int64_t fallback) const {
   require_defined(*values_[index]);
   const auto value = small_integer(*values_[index]);
   if (!value) {
-    fail_type(fmt::format("{}(): '{}' must be an integer, not {}", callee_, *(parameters_.begin() + index),
+    fail_type(fmt::format("{}(): '{}' must be an integer, not {}", callee_, parameters_[index],
                           type_name(*values_[index])));
   }
   return *value;
@@ -40,7 +40,7 @@ int64_t Given::integer(size_t index, int64_t fallback) const {
 
 const Text& Given::text(size_t index) const {
   if (!has(index) || !values_[index]->is_text()) {
-    fail_type(fmt::format("{}(): '{}' must be a string, not {}", callee_, *(parameters_.begin() + index),
+    fail_type(fmt::format("{}(): '{}' must be a string, not {}", callee_, parameters_[index],
                           has(index) ? type_name(*values_[index]) : "nothing"));
   }
   return values_[index]->text();

@@ -1,15 +1,16 @@
 #pragma once
 
+#include <array>
 #include <initializer_list>
 #include <string_view>
-#include <vector>
 
 #include "text/template/jinja/python.h"
 
 namespace hearth::tmpl::jinja {
 
 // Arguments of a builtin matched with its parameters, by place or by name. Throws (type) when there are too
-// many, unknown ones, or fewer than `required`.
+// many, unknown ones, or fewer than `required`. At most four parameters; the callee's name and theirs are
+// static text.
 class Given {
  public:
   Given(std::string_view callee, const Args& args, std::initializer_list<std::string_view> parameters,
@@ -26,9 +27,10 @@ class Given {
   const Text& text(size_t index) const;                   // must be given
 
  private:
+  static constexpr size_t most = 4;
   std::string_view callee_;
-  std::initializer_list<std::string_view> parameters_;
-  std::vector<const Value*> values_;
+  std::array<std::string_view, most> parameters_{};
+  std::array<const Value*, most> values_{};
 };
 
 }  // namespace hearth::tmpl::jinja

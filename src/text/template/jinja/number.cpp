@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 
 #include "text/template/jinja/number.h"
 
@@ -187,9 +188,11 @@ BigInt big(const Value& value) {
 double as_double(const Value& value) {
   if (value.is_double()) return value.floating();
   if (const auto small = small_integer(value)) return static_cast<double>(*small);
-  const double number = big(value).convert_to<double>();
-  if (std::isinf(number)) fail_type("int too large to convert to float");
-  return number;
+  const BigInt number = big(value);
+  // The library's conversion ends the process when it overflows.
+  if (bits(number) >= std::numeric_limits<double>::max_exponent)
+    fail_type("int too large to convert to float");
+  return number.convert_to<double>();
 }
 
 Value integer(Evaluator& evaluator, BigInt value) {

@@ -49,16 +49,18 @@ Value select(Evaluator& evaluator, const Value& self, Args& args) {
 
 }  // namespace
 
-Value apply_filter(Evaluator& evaluator, const Value& name, const Value& value, Args& args) {
+Value apply_filter(Evaluator& evaluator, const Value& name, const Value& value, const Args& args) {
   const Native native = name.is_text() ? filter(name.view()) : nullptr;
   if (!native) fail_type(fmt::format("there is no filter '{}'", string_of(evaluator, name).view()));
-  return native(evaluator, value, args);
+  Args own = args;  // a filter may take them away
+  return native(evaluator, value, own);
 }
 
-bool apply_test(Evaluator& evaluator, const Value& name, const Value& value, Args& args) {
+bool apply_test(Evaluator& evaluator, const Value& name, const Value& value, const Args& args) {
   const Native native = name.is_text() ? test(name.view()) : nullptr;
   if (!native) fail_type(fmt::format("there is no test '{}'", string_of(evaluator, name).view()));
-  return truth(native(evaluator, value, args));
+  Args own = args;
+  return truth(native(evaluator, value, own));
 }
 
 Native selection_filter(std::string_view name) {

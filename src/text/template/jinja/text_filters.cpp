@@ -153,7 +153,8 @@ Value urlencode(Evaluator& evaluator, const Value& self, Args& args) {
 
 Value wordcount(Evaluator& evaluator, const Value& self, Args& args) {
   const Given given("wordcount", args, {});
-  const std::string_view text = string_of(evaluator, self).view();
+  const Value whole = string_of(evaluator, self);
+  const std::string_view text = whole.view();
   evaluator.meter().scan(text.size() * 8);
   int64_t words = 0;
   bool inside = false;
