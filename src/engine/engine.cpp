@@ -57,7 +57,7 @@ void Engine::validate(const Task& task, size_t tokens) const {
   if (tokens > plan_.context || (tokens == plan_.context && task.sink != nullptr)) {
     throw Error(Code::bad_request,
                 fmt::format("the prompt has {} tokens, the context takes {}", tokens, plan_.context),
-                "shorten the prompt or ask for a larger context (num_ctx)");
+                "shorten the prompt or ask for a larger context: --context, num_ctx");
   }
   for (const TokenId t : task.tokens) {
     if (t.value < 0 || static_cast<uint32_t>(t.value) >= model_.hyper.vocabulary) {

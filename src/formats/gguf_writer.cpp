@@ -122,6 +122,16 @@ uint64_t GgufWriter::file_bytes() const {
   return bytes;
 }
 
+std::vector<GgufWriter::Placed> GgufWriter::placed() const {
+  std::vector<Placed> all;
+  uint64_t at = header().size();
+  for (const Tensor& t : tensors_) {
+    all.push_back({&t.fill, at, t.bytes, type_info(t.type).block_bytes});
+    at += align_up(t.bytes, alignment_);
+  }
+  return all;
+}
+
 std::vector<std::byte> GgufWriter::image() const {
   const std::string head = header();
   std::vector<std::byte> out(file_bytes());
@@ -146,9 +156,9 @@ void GgufWriter::write(const std::filesystem::path& path) const {
   };
   const std::string head = header();
   put_bytes(head.data(), head.size());
-  constexpr uint64_t piece = 4U << 20;
   std::vector<std::byte> buffer;
   for (const Tensor& t : tensors_) {
+    const uint64_t block = type_info(t.type).block_bytes, piece = (4U << 20) / block * block;
     for (uint64_t first = 0; first < t.bytes; first += piece) {
       buffer.resize(std::min(piece, t.bytes - first));
       t.fill(first, buffer);

@@ -30,7 +30,8 @@ class GgufWriter {
   // An array whose elements are already in the file's form.
   void put_array(const std::string& key, GgufType element, uint64_t count, std::string_view bytes);
 
-  // `fill(first, out)` writes the tensor's bytes [first, first + out.size()). dims fastest first.
+  // `fill(first, out)` writes the tensor's bytes [first, first + out.size()), whole blocks. dims fastest
+  // first.
   using Fill = std::function<void(uint64_t first, std::span<std::byte> out)>;
   void add(const std::string& name, DType type, std::vector<uint64_t> dims, Fill fill);
 
@@ -39,6 +40,15 @@ class GgufWriter {
   // To a temporary beside `path`, then renamed. Throws Error(io).
   void write(const std::filesystem::path& path) const;
   uint64_t file_bytes() const;
+
+  // Everything before the tensors' data, and where each tensor lies: for writing an image in parallel. Pieces
+  // of a tensor begin and end at multiples of its `block_bytes`.
+  std::string header() const;
+  struct Placed {
+    const Fill* fill;
+    uint64_t offset, bytes, block_bytes;
+  };
+  std::vector<Placed> placed() const;
 
  private:
   struct Tensor {
@@ -49,7 +59,6 @@ class GgufWriter {
     uint64_t bytes;
   };
 
-  std::string header() const;
   void key(const std::string& key, GgufType type);
 
   uint32_t version_;

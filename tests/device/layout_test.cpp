@@ -73,7 +73,7 @@ TEST(Layout, LiveActivationsNeverOverlap) {
   for (int round = 0; round < 200; ++round) {
     Program p;
     std::vector<Act> made;
-    const uint32_t n = 3 + random() % 20;
+    const auto n = static_cast<uint32_t>(3 + random() % 20);
     for (uint32_t i = 0; i < n; ++i) {
       p.acts.push_back({static_cast<uint32_t>(1 + random() % 300)});
       const Act out{i + 1, p.acts.back().cols};
@@ -106,8 +106,12 @@ TEST(Layout, LiveActivationsNeverOverlap) {
         const bool handed_over = born[b] == last[a];  // b took a's place
         const bool apart = layout.offset[b] >= end ||
                            layout.offset[b] + align_up(5ULL * p.acts[b].cols * 4, 64) <= layout.offset[a];
-        if (together && !handed_over) EXPECT_TRUE(apart) << a << " and " << b;
-        if (handed_over && layout.offset[a] == layout.offset[b]) EXPECT_EQ(p.acts[a].cols, p.acts[b].cols);
+        if (together && !handed_over) {
+          EXPECT_TRUE(apart) << a << " and " << b;
+        }
+        if (handed_over && layout.offset[a] == layout.offset[b]) {
+          EXPECT_EQ(p.acts[a].cols, p.acts[b].cols);
+        }
       }
     }
   }

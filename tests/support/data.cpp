@@ -11,6 +11,8 @@ std::filesystem::path case_file(const std::string& name) {
   return std::filesystem::path(HEARTH_SOURCE_DIR) / "tests" / "cases" / name;
 }
 
+std::filesystem::path source_dir() { return HEARTH_SOURCE_DIR; }
+
 std::filesystem::path build_dir() { return HEARTH_BINARY_DIR; }
 
 std::filesystem::path reference_dir() {

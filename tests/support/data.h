@@ -11,6 +11,9 @@ namespace hearth::test {
 // tests/cases/NAME, the data that travels with the project.
 std::filesystem::path case_file(const std::string& name);
 
+// The source tree.
+std::filesystem::path source_dir();
+
 // The build tree, where the binary `hearth` and the objects lie.
 std::filesystem::path build_dir();
 

@@ -1,0 +1,305 @@
+// A conversation at the terminal: lines in, commands that begin with a slash, answers out.
+#include "cli/conversation.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <sstream>
+
+#include "base/error.h"
+#include "cli/history.h"
+#include "cli/line_editor.h"
+#include "cli/local_worker.h"
+#include "cli/statistics.h"
+#include "cli/wrap.h"
+#include "worker/open_model.h"
+
+namespace hearth {
+namespace {
+
+std::atomic<bool> interrupted{false};
+void on_interrupt(int) { interrupted = true; }
+
+constexpr const char* placeholder = "Send a message (/? for help)";
+
+constexpr const char* help = R"(Available commands:
+  /set            Set parameters, the system message and how answers are shown
+  /show           Show what is known of the model and the session
+  /load FILE      Load another model; the conversation starts anew
+  /clear          Forget the conversation
+  /bye            Leave (also Ctrl-D)
+  /?, /help       This text; /? set, /? show and /? shortcuts say more
+
+Use """ to begin and end a message of several lines.
+)";
+constexpr const char* set_help = R"(Available commands:
+  /set parameter NAME VALUE   temperature, top_k, top_p, min_p, typical_p, seed, num_predict, stop,
+                              repeat_last_n, repeat_penalty, presence_penalty, frequency_penalty,
+                              mirostat, mirostat_tau, mirostat_eta
+  /set system TEXT            Set the system message
+  /set verbose, /set quiet    Show or hide timings after each answer
+  /set wordwrap, /set nowordwrap
+  /set history, /set nohistory
+)";
+constexpr const char* show_help = R"(Available commands:
+  /show info         The model
+  /show parameters   What /set parameter has set
+  /show system       The system message
+  /show template     The model's chat template
+)";
+constexpr const char* shortcuts_help = R"(Available keyboard shortcuts:
+  Ctrl-A, Ctrl-E     Move to the beginning or the end of the line
+  Alt-B, Alt-F       Move by a word
+  Ctrl-K, Ctrl-U     Delete to the end or to the beginning of the line
+  Ctrl-W             Delete the word before the cursor
+  Ctrl-J             Begin a new line without sending
+  Ctrl-L             Clear the screen
+  Ctrl-C             Stop the answer, or drop the line
+  Ctrl-D             Leave (on an empty line)
+)";
+
+void say(std::string_view text) { fmt::print("{}\n", text); }
+
+// Everything of one session.
+class Conversation {
+ public:
+  explicit Conversation(RunOptions options)
+      : options_(std::move(options)), history_(History::default_file()), editor_(&history_) {
+    // The built-in model is for facts: it answers the same question the same way.
+    if (options_.load.path.empty() && !options_.temperature) options_.temperature = 0;
+  }
+
+  void run() {
+    struct sigaction action {};
+    action.sa_handler = on_interrupt;
+    ::sigaction(SIGINT, &action, nullptr);
+    start();
+    for (std::string message; next_message(message);) {
+      history_.add(message);
+      if (message.starts_with("/")) {
+        if (!command(message)) return;
+      } else {
+        ask(message);
+      }
+    }
+  }
+
+ private:
+  void start() {
+    fmt::print(stderr, "loading ...");
+    std::fflush(stderr);
+    try {
+      worker_ = std::make_unique<LocalWorker>(options_.load);
+    } catch (...) {
+      fmt::print(stderr, "\r\x1b[K");
+      throw;
+    }
+    fmt::print(stderr, "\r\x1b[K");
+    for (const std::string& note : worker_->ready().notes) fmt::print(stderr, "note: {}\n", note);
+  }
+
+  // A message may span lines between triple quotes. False: the session ends.
+  bool next_message(std::string& message) {
+    message.clear();
+    for (bool open = false;;) {
+      const auto line = editor_.read(open ? "... " : ">>> ", open ? "" : placeholder);
+      if (line.kind == LineEditor::Result::Kind::end_of_file) return false;
+      if (line.kind == LineEditor::Result::Kind::interrupt) {
+        if (line.text.empty() && !open) say("\nUse Ctrl-D or /bye to leave.");
+        message.clear();
+        open = false;
+        continue;
+      }
+      std::string text = line.text;
+      if (!open && text.starts_with("\"\"\"")) {
+        open = true;
+        text = text.substr(3);
+      } else if (open) {
+        message += message.empty() ? "" : "\n";
+      }
+      const bool closes = open && text.ends_with("\"\"\"");
+      message += closes ? text.substr(0, text.size() - 3) : text;
+      if (open && !closes) continue;
+      if (message.find_first_not_of(" \n\t") != std::string::npos) return true;
+      message.clear();
+      open = false;
+    }
+  }
+
+  void ask(const std::string& message) {
+    std::vector<ChatMessage> all = messages_;
+    all.push_back({"user", message});
+    interrupted = false;
+    std::string answer;
+    WordWrap wrap(options_.no_wrap ? 0 : terminal_width(STDOUT_FILENO));
+    const auto show = [&](const std::string& text) {
+      answer += text;
+      std::fputs(wrap.push(text).c_str(), stdout);
+      std::fflush(stdout);
+    };
+    try {
+      if (worker_ == nullptr) start();
+      Request request = request_of(options_, all);
+      for (const auto& [key, value] : parameters_) request.sampling.options.as_object()[key] = value;
+      const auto done = worker_->ask(request, show, [] { return interrupted.load(); });
+      std::fputs((wrap.flush() + "\n\n").c_str(), stdout);
+      messages_ = std::move(all);
+      messages_.push_back({"assistant", answer});
+      if (options_.verbose) fmt::print(stderr, "{}", statistics_text(done.statistics));
+    } catch (const Error& e) {
+      fmt::print("{}Error: {}\n", answer.empty() ? "" : "\n", e.what());
+      if (e.code == Code::device_lost) worker_.reset();  // the next message starts a new one
+    }
+  }
+
+  // False: leave.
+  bool command(const std::string& line) {
+    std::istringstream words(line);
+    std::string name, what;
+    words >> name >> what;
+    std::string rest;
+    std::getline(words >> std::ws, rest);
+    if (name == "/bye" || name == "/exit") return false;
+    if (name == "/?" || name == "/help") {
+      say(what == "set"         ? set_help
+          : what == "show"      ? show_help
+          : what == "shortcuts" ? shortcuts_help
+                                : help);
+    } else if (name == "/clear") {
+      messages_.clear();
+      say("Cleared session context");
+    } else if (name == "/set") {
+      set(what, rest);
+    } else if (name == "/show") {
+      show(what);
+    } else if (name == "/load") {
+      load(what);
+    } else if (name == "/save" || name == "/list") {
+      say("This version has no model store: run GGUF files by their path");
+    } else {
+      say(fmt::format("Unknown command '{}'. Type /? for help", name));
+    }
+    return true;
+  }
+
+  void set(const std::string& what, const std::string& rest) {
+    if (what == "parameter") return set_parameter(rest);
+    if (what == "system" && !rest.empty()) {
+      options_.system = rest;
+      return say("Set system message.");
+    }
+    const bool on = what == "verbose" || what == "wordwrap" || what == "history";
+    if (on || what == "quiet" || what == "nowordwrap" || what == "nohistory") {
+      if (what == "verbose" || what == "quiet") options_.verbose = on;
+      if (what == "wordwrap" || what == "nowordwrap") options_.no_wrap = !on;
+      if (what == "history" || what == "nohistory") history_.enable(on);
+      return say(fmt::format("Set '{}' mode.", what));
+    }
+    if (what == "format" || what == "noformat" || what == "think" || what == "nothink") {
+      return say(fmt::format("'/set {}' is not in this version", what));
+    }
+    say(set_help);
+  }
+
+  void set_parameter(const std::string& rest) {
+    std::istringstream words(rest);
+    std::string name, value;
+    words >> name;
+    std::getline(words >> std::ws, value);
+    constexpr std::array numbers{"temperature",
+                                 "top_k",
+                                 "top_p",
+                                 "min_p",
+                                 "typical_p",
+                                 "seed",
+                                 "repeat_last_n",
+                                 "repeat_penalty",
+                                 "presence_penalty",
+                                 "frequency_penalty",
+                                 "mirostat",
+                                 "mirostat_tau",
+                                 "mirostat_eta",
+                                 "num_predict"};
+    if (name == "stop" && !value.empty()) {
+      std::istringstream stops(value);
+      options_.stop.clear();
+      for (std::string stop; stops >> stop;) options_.stop.push_back(stop);
+    } else if (std::find(numbers.begin(), numbers.end(), name) == numbers.end()) {
+      return say(name.empty() ? set_help
+                              : fmt::format("Unknown parameter '{}'. Type /? set for the names", name));
+    } else {
+      char* end = nullptr;
+      const double number = std::strtod(value.c_str(), &end);
+      if (value.empty() || *end != '\0') return say(fmt::format("'{}' is no number", value));
+      if (name == "num_predict") {
+        options_.max_tokens = number > 0 ? static_cast<uint32_t>(number) : 0;
+      } else {
+        parameters_[name] = number;
+      }
+    }
+    say(fmt::format("Set parameter '{}' to '{}'", name, value));
+  }
+
+  void show(const std::string& what) {
+    if (what == "system")
+      return say(options_.system.empty() ? "No system message was set." : options_.system);
+    if (what == "parameters") {
+      if (parameters_.empty() && options_.stop.empty()) return say("No parameters were set.");
+      for (const auto& [key, value] : parameters_)
+        fmt::print("{:<20} {}\n", std::string(key), json::serialize(value));
+      for (const std::string& stop : options_.stop) fmt::print("{:<20} {}\n", "stop", stop);
+      return;
+    }
+    if (what == "info") return show_info();
+    if (what == "template") {
+      const bool builtin = options_.load.path.empty();
+      const Gguf file = builtin ? Gguf::parse(builtin_model(), "ember") : Gguf::open(options_.load.path);
+      return say(file.string("tokenizer.chat_template").value_or("No template was set."));
+    }
+    say(what == "license" || what == "modelfile" ? fmt::format("'/show {}' is not in this version", what)
+                                                 : show_help);
+  }
+
+  void show_info() const {
+    if (worker_ == nullptr) return say("No model is loaded.");
+    const from_child::Ready& r = worker_->ready();
+    fmt::print("  model      {}\n  device     {}\n  context    {} tokens\n", r.model, r.device, r.context);
+    for (const Buffer& b : r.held.buffers) {
+      fmt::print("  {:<10} {:.1f} MiB{}\n", to_string(b.kind), static_cast<double>(b.bytes) / (1 << 20),
+                 b.mapped ? " (the file itself)" : "");
+    }
+  }
+
+  void load(const std::string& path) {
+    LoadRequest request = options_.load;
+    request.path = path == builtin_name ? "" : path;
+    try {
+      auto other = std::make_unique<LocalWorker>(request);
+      worker_ = std::move(other);
+      options_.load = request;
+      messages_.clear();
+      say(fmt::format("Loaded {}", worker_->ready().model));
+    } catch (const Error& e) {
+      say(fmt::format("Error: {}", e.what()));
+    }
+  }
+
+  RunOptions options_;
+  History history_;
+  LineEditor editor_;
+  std::unique_ptr<LocalWorker> worker_;
+  std::vector<ChatMessage> messages_;
+  json::object parameters_;
+};
+
+}  // namespace
+
+void converse(RunOptions options) { Conversation(std::move(options)).run(); }
+
+}  // namespace hearth

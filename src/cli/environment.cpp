@@ -1,0 +1,77 @@
+#include "cli/environment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "base/threads.h"
+
+namespace hearth {
+namespace {
+
+std::string cleaned(std::string text) {
+  const auto trim = [&] {
+    const size_t first = text.find_first_not_of(" \t\r\n");
+    if (first == std::string::npos) return text.clear();
+    text = text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+  };
+  trim();
+  if (text.size() >= 2 && (text.front() == '"' || text.front() == '\'') && text.back() == text.front()) {
+    text = text.substr(1, text.size() - 2);
+    trim();
+  }
+  return text;
+}
+
+void warn(const std::string& name, const std::string& value, const std::string& wanted) {
+  fmt::print(stderr, "Warning: {} has the value '{}', which is not {}; the default is used\n", name, value,
+             wanted);
+}
+
+}  // namespace
+
+std::string setting(const std::string& name) {
+  for (const char* prefix : {"HEARTH_", "OLLAMA_"}) {
+    const char* value = std::getenv((prefix + name).c_str());
+    if (value != nullptr && !cleaned(value).empty()) return cleaned(value);
+  }
+  return {};
+}
+
+bool bool_setting(const std::string& name, bool otherwise) {
+  const std::string value = setting(name);
+  if (value.empty()) return otherwise;
+  std::string word = value;
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  constexpr std::array yes{"1", "t", "true", "yes", "on"}, no{"0", "f", "false", "no", "off"};
+  if (std::find(yes.begin(), yes.end(), word) != yes.end()) return true;
+  if (std::find(no.begin(), no.end(), word) != no.end()) return false;
+  warn("OLLAMA_" + name, value, "a yes or no");
+  return otherwise;
+}
+
+uint64_t uint_setting(const std::string& name, uint64_t otherwise) {
+  const std::string value = setting(name);
+  if (value.empty()) return otherwise;
+  const bool digits =
+      std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  if (digits && value.size() < 19) return std::strtoull(value.c_str(), nullptr, 10);
+  warn("OLLAMA_" + name, value, "a number");
+  return otherwise;
+}
+
+uint32_t thread_setting() {
+  const auto threads = static_cast<uint32_t>(std::min<uint64_t>(uint_setting("THREADS", 0), 1024));
+  if (threads == 0) return 0;
+  const ThreadBudget budget = thread_budget();
+  if (threads > budget.threads) {
+    fmt::print(stderr, "Warning: HEARTH_THREADS is {}, more than the {} of {}: it will be slower\n", threads,
+               budget.threads, budget.reason);
+  }
+  return threads;
+}
+
+}  // namespace hearth

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace hearth {
+
+// Value of HEARTH_<name>, or of OLLAMA_<name> where that is not set; blanks and one pair of quotes around it
+// removed. Empty if neither is set.
+std::string setting(const std::string& name);
+
+// 1 t true yes on / 0 f false no off in any case; empty gives the default, another word the default and a
+// warning on standard error that names the variable.
+bool bool_setting(const std::string& name, bool otherwise);
+
+// Decimal digits only; otherwise a warning and the default.
+uint64_t uint_setting(const std::string& name, uint64_t otherwise);
+
+// HEARTH_THREADS; 0 = not set. Warns when it is above what affinity and quota allow.
+uint32_t thread_setting();
+
+}  // namespace hearth

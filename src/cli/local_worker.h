@@ -1,0 +1,44 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/subprocess.h"
+#include "protocol/channel.h"
+#include "protocol/messages.h"
+
+namespace hearth {
+
+// A worker process of our own, for commands that need no server. Whatever a model file does to it, this
+// process lives and can say what happened.
+class LocalWorker {
+ public:
+  // Starts the child and loads the model. Throws the child's Error, or one that says how it died.
+  explicit LocalWorker(const LoadRequest& request);
+
+  const from_child::Ready& ready() const noexcept { return ready_; }
+
+  struct Answer {
+    std::string reason;
+    Statistics statistics;
+  };
+  // Runs one request; `on_text` gets the pieces as they come. `interrupted` is asked several times a second
+  // and whenever a signal arrives: true cancels. Throws the request's Error.
+  Answer ask(const Request& request, const std::function<void(const std::string&)>& on_text,
+             const std::function<bool()>& interrupted);
+
+ private:
+  FromChild next(const std::function<bool()>& interrupted, RequestId id);
+  [[noreturn]] void report_death();
+
+  Subprocess child_;
+  Channel channel_;
+  from_child::Ready ready_;
+  uint64_t next_id_ = 1;
+};
+
+// The role in which main() starts a child of this class.
+inline constexpr const char* worker_role = "internal-worker";
+
+}  // namespace hearth

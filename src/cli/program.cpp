@@ -1,0 +1,79 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <iostream>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/local_worker.h"
+#include "worker/serve.h"
+
+namespace hearth {
+namespace {
+
+constexpr const char* version = HEARTH_VERSION;
+
+constexpr std::array commands{
+    Command{"run", "Talk to a model: the built-in one or a GGUF file", add_run},
+    Command{"show", "Say what is in a model file", add_show},
+    Command{"bench", "Measure prompt and generation speed, of a file or of a shape", add_bench},
+    Command{"debug", "Look at logits, tokens, templates and quantized blocks", add_debug},
+};
+
+// Commands of the reference that this version does not have yet: better a clear word than "unknown".
+constexpr std::array later{"serve", "start", "pull", "push",   "create", "list", "ls",    "ps",
+                           "cp",    "rm",    "stop", "doctor", "plan",   "eval", "token", "verify"};
+
+void print_error(const std::string& line) { fmt::print(stderr, "Error: {}\n", line); }
+
+int explain_parse_error(const CLI::App& app, const CLI::ParseError& error,
+                        const std::vector<std::string>& arguments) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  if (!arguments.empty() && std::find(later.begin(), later.end(), arguments.front()) != later.end()) {
+    print_error(
+        fmt::format("the command '{}' is not in this version (hearth {} has run, show, bench and debug)",
+                    arguments.front(), version));
+    return 1;
+  }
+  if (!arguments.empty() && !arguments.front().starts_with('-') && app.get_subcommands().empty()) {
+    print_error(fmt::format("unknown command '{}' (see hearth --help)", arguments.front()));
+    return 1;
+  }
+  std::string what = error.what();
+  std::replace(what.begin(), what.end(), '\n', ' ');
+  const auto chosen = app.get_subcommands();
+  print_error(
+      fmt::format("{} (see hearth {}--help)", what, chosen.empty() ? "" : chosen.front()->get_name() + " "));
+  return 1;
+}
+
+}  // namespace
+
+int run_program(std::vector<std::string> arguments) {
+  if (arguments.size() == 1 && arguments.front() == worker_role) return serve_worker(child_socket);
+  CLI::App app("hearth serves large language models on the hardware the house has", "hearth");
+  app.set_version_flag("-v,--version", fmt::format("hearth version is {}", version));
+  app.require_subcommand(0, 1);
+  for (const Command& command : commands) {
+    command.add(*app.add_subcommand(command.name, command.summary)->fallthrough(false));
+  }
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app.parse(std::move(reversed));
+    if (app.get_subcommands().empty()) std::cout << app.help();
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    return explain_parse_error(app, e, arguments);
+  } catch (const Error& e) {
+    print_error(e.what());
+    return 1;
+  } catch (const std::exception& e) {
+    print_error(fmt::format("{} (this is a fault of hearth: please report it)", e.what()));
+    return 1;
+  }
+}
+
+}  // namespace hearth
