@@ -63,6 +63,17 @@ SYNONYMS = {
     "switch": ["turn"], "keep": ["hold"], "big": ["large"], "machine": ["computer"], "file": ["document"], "fast": ["quick"], "works": ["functions"],
 }
 DROPPABLE = set("the a an do does i is are can to me of in with my please hearth for how what".split())
+# Words that carry no topic, and what a question is wrapped in when only its topic words are kept.
+FUNCTION = DROPPABLE | set("""which where when why who whose will would should could may might must shall have has had be been being was were
+    there here this that these those it its they them their you your we our us and or not no as at by from on off if so than then too very
+    any some all each one ones only just get gets got use uses used make makes made give gives show shows see tell about want need into out up
+    hearth command moment right now currently say says said mean means explain describe define know type run""".split())
+FRAMES = ["", "", "", "how do i", "how can i", "how does", "what is", "what are", "which", "why", "why does", "why is", "can i", "can hearth",
+          "does hearth", "is", "is there", "where is", "where do i find", "when", "i want", "i need", "tell me about", "what about", "who",
+          "what happens with", "my", "the", "what should i do with", "explain", "what can i do about", "how many", "do i", "will", "may i",
+          "in which", "on which", "is it possible to", "help me with", "something about", "how is", "how are", "must i", "what if"]
+GLUE = ["the", "a", "of", "in", "for", "with", "my", "to", "is", "does", "and", "on", "at", "when", "that", "from", "by", "can", "it", "has"]
+NO_TOPIC = ("scope", "unknown-command", "unknown-variable", "yes-no", "hello", "how-are-you", "thanks", "bye", "ember-language")
 KEYS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -73,6 +84,10 @@ def digest(text):
 def plain(text):
     """The form in which two questions count as the same: lower case, no punctuation at the ends, single blanks."""
     return " ".join(text.lower().replace("`", "").strip(" ?.!").split())
+
+
+def topic_words(text):
+    return [w for w in re.findall(r"[\w/.:-]*[\w/]", re.sub(r"@\w+", " ", text)) if w.lower() not in FUNCTION]
 
 
 class Fact:
@@ -115,6 +130,7 @@ class Source:
             self._add(fact)
         self._held_plain = {plain(q) for q, _, _, _ in self.held}
         self._weights = [self._weight(f) for f in self.facts]
+        self._topics = {f.name: set(topic_words(" ".join(self.lines[f.name][0] + self.lines[f.name][1]))) for f in self.facts}
 
     @staticmethod
     def _weight(fact):
@@ -147,15 +163,36 @@ class Source:
                 chosen = rng.choice(self.choices[chosen[1:]])
             text = text[:match.start()] + chosen + text[match.end():]
 
+    def by_topic(self, fact, rng):
+        """A loose question of a few topic words that no other fact has together; None if none is found."""
+        words = []
+        for line in rng.choices(self.lines[fact.name][0], k=rng.choice((1, 1, 2))):
+            words += [w for w in topic_words(self.expand(line, rng)) if w in self._topics[fact.name] and w not in words]
+        for count in range(1 + rng.randrange(3), 6):
+            if count > len(words):
+                return None
+            chosen = sorted(rng.sample(range(len(words)), count)) if rng.random() < 0.7 else rng.sample(range(len(words)), count)
+            chosen = [words[i] for i in chosen]
+            if not any(t.issuperset(chosen) for name, t in self._topics.items() if name != fact.name):
+                break
+        else:
+            return None
+        text = rng.choice(FRAMES)
+        for word in chosen:
+            text += (" " + rng.choice(GLUE) if rng.random() < 0.4 else "") + " " + word
+        return text.strip()
+
     def pair(self, rng):
         """(question, answer, kind): a fact, a sum or a difference."""
-        if rng.random() < 0.28:
+        if rng.random() < 0.33:
             return arithmetic(rng)
         fact = rng.choices(self.facts, self._weights)[0]
         hand, general = self.lines[fact.name]
         while True:
             line = rng.choice(general if general and rng.random() < 0.3 else hand)
             question = self.expand(line, rng)
+            if fact.name not in NO_TOPIC and rng.random() < 0.3:
+                question = self.by_topic(fact, rng) or question
             if plain(question) not in self._held_plain:
                 break
         noisy = vary(question, rng)
@@ -171,7 +208,7 @@ def held_pair(a, b):
 
 def arithmetic(rng):
     while True:
-        top = 20 if rng.random() < 0.15 else LARGEST
+        top = rng.choices((9, 20, LARGEST), (20, 10, 70))[0]
         a, b = rng.randint(0, top), rng.randint(0, top)
         if not held_pair(a, b):
             break
