@@ -79,7 +79,7 @@ TEST_F(CommandLine, PromptFromAPipeStandsInFront) {
 
 TEST_F(CommandLine, TheSameSeedGivesTheSameText) {
   const std::string arguments =
-      "run ember 'tell me about the cache' --temperature 1.5 --max-tokens 30 --seed ";
+      "run --raw 'the' --temperature 5 --max-tokens 30 --seed ";
   const std::string first = run(arguments + "7").out;
   EXPECT_EQ(first, run(arguments + "7").out);
   EXPECT_NE(first, run(arguments + "8").out);
