@@ -59,7 +59,7 @@ struct Mentions {
 // kind `limit` that names it.
 struct RenderLimits {
   uint64_t steps = 50'000'000;  // evaluated nodes, plus bytes and elements handled in bulk
-  size_t depth = 2'000;         // nested nodes, macro calls and values
+  size_t depth = 2'000;         // nested nodes, calls and values; these need less than 1 MiB of stack
   size_t output_bytes = size_t{32} << 20;
   size_t memory_bytes = size_t{256} << 20;  // values alive while rendering
 };

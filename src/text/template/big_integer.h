@@ -6,7 +6,9 @@
 
 namespace hearth::tmpl {
 
-using BigInt = boost::multiprecision::cpp_int;
+// Without expression templates: an intermediate result is a value and not a reference to its operands.
+using BigInt =
+    boost::multiprecision::number<boost::multiprecision::cpp_int_backend<>, boost::multiprecision::et_off>;
 
 // An integer that does not fit 64 bits; smaller ones are always stored inline.
 struct BigInteger : Object {

@@ -71,7 +71,7 @@ std::optional<BigInt> whole_part(double value) {
 
 Value to_int(Evaluator& evaluator, const Value& self, Args& args) {
   const Given given("int", args, {"default", "base"});
-  const Value fallback = given.value(0, int64_t{0});
+  Value fallback = given.value(0, int64_t{0});
   require_defined(self);
   if (is_integral(self)) return integer(evaluator, big(self));
   std::optional<BigInt> value;

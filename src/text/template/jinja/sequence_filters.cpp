@@ -121,8 +121,10 @@ std::vector<Value> sort_keys(Evaluator& evaluator, const std::vector<Value>& all
     getters.emplace_back(evaluator, path);
   }
   std::vector<Value> keys;
+  keys.reserve(all.size());
   for (const Value& value : all) {
     std::vector<Value> parts;
+    parts.reserve(getters.size());
     for (const AttributeGetter& get : getters) parts.push_back(key_of(evaluator, get, value, case_sensitive));
     keys.push_back(evaluator.tuple(std::move(parts)));
   }
@@ -133,6 +135,7 @@ std::vector<Value> keys_by(Evaluator& evaluator, const std::vector<Value>& all, 
                            bool case_sensitive) {
   const AttributeGetter get(evaluator, path);
   std::vector<Value> keys;
+  keys.reserve(all.size());
   for (const Value& value : all) keys.push_back(key_of(evaluator, get, value, case_sensitive));
   return keys;
 }

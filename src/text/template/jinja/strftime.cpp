@@ -79,7 +79,7 @@ std::string directive(char letter, const std::tm& time) {
 }
 
 // %-d: without the zeros or blanks in front.
-std::string without_padding(std::string text) {
+std::string without_padding(const std::string& text) {
   const size_t first = std::min(text.find_first_not_of("0 "), text.empty() ? 0 : text.size() - 1);
   return text.substr(first);
 }
