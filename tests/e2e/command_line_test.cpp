@@ -78,8 +78,7 @@ TEST_F(CommandLine, PromptFromAPipeStandsInFront) {
 }
 
 TEST_F(CommandLine, TheSameSeedGivesTheSameText) {
-  const std::string arguments =
-      "run --raw 'the' --temperature 5 --max-tokens 30 --seed ";
+  const std::string arguments = "run --raw 'the' --temperature 5 --max-tokens 30 --seed ";
   const std::string first = run(arguments + "7").out;
   EXPECT_EQ(first, run(arguments + "7").out);
   EXPECT_NE(first, run(arguments + "8").out);

@@ -1,0 +1,287 @@
+#include "engine/sampler.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <random>
+#include <set>
+
+#include "base/error.h"
+
+namespace hearth {
+namespace {
+
+SamplingOptions plain() {
+  SamplingOptions o;
+  o.temperature = 1;
+  o.top_k = 0;
+  o.top_p = 1;
+  o.seed = 1;
+  return o;
+}
+
+std::vector<double> softmax(const std::vector<float>& logits, double temperature = 1) {
+  const double best = *std::max_element(logits.begin(), logits.end());
+  std::vector<double> p;
+  for (const float x : logits) p.push_back(std::exp((static_cast<double>(x) - best) / temperature));
+  const double sum = std::accumulate(p.begin(), p.end(), 0.0);
+  for (double& x : p) x /= sum;
+  return p;
+}
+
+std::vector<float> random_logits(uint32_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, 2);
+  std::vector<float> logits(count);
+  for (float& x : logits) x = normal(random);
+  return logits;
+}
+
+std::set<int32_t> drawn(const SamplingOptions& options, const std::vector<float>& logits, int times) {
+  Sampler sampler(options, static_cast<uint32_t>(logits.size()));
+  std::set<int32_t> seen;
+  for (int i = 0; i < times; ++i) seen.insert(sampler.choose(logits, nullptr).value);
+  return seen;
+}
+
+// Token numbers by falling probability.
+std::vector<int32_t> ranking(const std::vector<float>& logits) {
+  std::vector<int32_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
+  });
+  return order;
+}
+
+TEST(Sampler, DrawsFollowTheProbabilities) {
+  const std::vector<float> logits{1, 0, 2, -1, 0.5F};
+  for (const float temperature : {0.5F, 1.0F, 2.0F}) {
+    SamplingOptions o = plain();
+    o.temperature = temperature;
+    Sampler sampler(o, 5);
+    constexpr int times = 20000;
+    std::vector<int> counts(5);
+    for (int i = 0; i < times; ++i) ++counts[static_cast<size_t>(sampler.choose(logits, nullptr).value)];
+    const auto p = softmax(logits, static_cast<double>(temperature));
+    double chi = 0;
+    for (size_t i = 0; i < 5; ++i) chi += std::pow(counts[i] - times * p[i], 2) / (times * p[i]);
+    EXPECT_LT(chi, 18.5) << temperature;  // 4 degrees of freedom: exceeded once in a thousand
+  }
+}
+
+TEST(Sampler, GreedyTakesTheBestAndTheLowestOfEquals) {
+  SamplingOptions o = plain();
+  o.temperature = 0;
+  Sampler sampler(o, 4);
+  EXPECT_EQ(sampler.choose(std::vector<float>{1, 3, 3, 2}, nullptr).value, 1);
+  EXPECT_EQ(sampler.choose(std::vector<float>{NAN, -5, NAN, -6}, nullptr).value, 1);
+  EXPECT_EQ(sampler.choose(std::vector<float>{0, INFINITY, 0, 0}, nullptr).value, 1);
+}
+
+TEST(Sampler, TopKKeepsTheBest) {
+  const auto logits = random_logits(200, 3);
+  const auto order = ranking(logits);
+  SamplingOptions o = plain();
+  o.temperature = 5;
+  o.top_k = 7;
+  const auto seen = drawn(o, logits, 3000);
+  EXPECT_EQ(seen, std::set<int32_t>(order.begin(), order.begin() + 7));
+}
+
+TEST(Sampler, TopPKeepsTheSmallestSetThatReachesP) {
+  const auto logits = random_logits(50, 4);
+  const auto order = ranking(logits);
+  const auto p = softmax(logits);
+  std::set<int32_t> allowed;
+  double sum = 0;
+  for (const int32_t t : order) {
+    if (sum >= 0.7) break;
+    allowed.insert(t);
+    sum += p[static_cast<size_t>(t)];
+  }
+  SamplingOptions o = plain();
+  o.top_p = 0.7F;
+  o.temperature = 3;
+  EXPECT_EQ(drawn(o, logits, 5000), allowed);
+}
+
+TEST(Sampler, MinPCutsRelativeToTheBest) {
+  const auto logits = random_logits(50, 5);
+  const auto p = softmax(logits);
+  const double best = *std::max_element(p.begin(), p.end());
+  std::set<int32_t> allowed;
+  for (size_t i = 0; i < p.size(); ++i) {
+    if (p[i] >= 0.1 * best) allowed.insert(static_cast<int32_t>(i));
+  }
+  SamplingOptions o = plain();
+  o.min_p = 0.1F;
+  o.temperature = 3;
+  EXPECT_EQ(drawn(o, logits, 5000), allowed);
+}
+
+TEST(Sampler, TypicalPKeepsWhatIsNearestToTheEntropy) {
+  const auto logits = random_logits(30, 6);
+  const auto p = softmax(logits);
+  double entropy = 0;
+  for (const double x : p) entropy -= x * std::log(x);
+  std::vector<int32_t> order(p.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return std::fabs(-std::log(p[static_cast<size_t>(a)]) - entropy) <
+           std::fabs(-std::log(p[static_cast<size_t>(b)]) - entropy);
+  });
+  std::set<int32_t> allowed;
+  double sum = 0;
+  for (const int32_t t : order) {
+    if (sum >= 0.5) break;
+    allowed.insert(t);
+    sum += p[static_cast<size_t>(t)];
+  }
+  SamplingOptions o = plain();
+  o.typical_p = 0.5F;
+  o.temperature = 3;
+  EXPECT_EQ(drawn(o, logits, 5000), allowed);
+}
+
+TEST(Sampler, PenaltiesSeeTheirWindowOnly) {
+  SamplingOptions o = plain();
+  o.temperature = 0;
+  o.repeat_last_n = 2;
+  o.repeat_penalty = 2;
+  Sampler sampler(o, 3);
+  const std::vector<float> logits{4, 3, -1};
+  sampler.accept({0});
+  EXPECT_EQ(sampler.choose(logits, nullptr).value, 1);  // 4 / 2 < 3
+  sampler.accept({2});
+  sampler.accept({2});
+  EXPECT_EQ(sampler.choose(logits, nullptr).value, 0);  // 0 has left the window
+  SamplingOptions counted = plain();
+  counted.temperature = 0;
+  counted.repeat_last_n = -1;
+  counted.frequency_penalty = 0.4F;
+  counted.presence_penalty = 0.3F;
+  Sampler all(counted, 3);
+  all.accept({0});
+  EXPECT_EQ(all.choose(logits, nullptr).value, 0);  // 4 − 0.3 − 0.4 > 3
+  all.accept({0});
+  EXPECT_EQ(all.choose(logits, nullptr).value, 1);  // 4 − 0.3 − 0.8 < 3
+}
+
+TEST(Sampler, BiasMovesAndBans) {
+  SamplingOptions o = plain();
+  o.temperature = 0;
+  o.logit_bias = {{{0}, -std::numeric_limits<float>::infinity()}, {{2}, 10.0F}, {{77}, 1.0F}};
+  Sampler sampler(o, 3);
+  EXPECT_EQ(sampler.choose(std::vector<float>{9, 3, 1}, nullptr).value, 2);
+  o.logit_bias.erase({2});
+  Sampler banned(o, 3);
+  EXPECT_EQ(banned.choose(std::vector<float>{9, 3, 1}, nullptr).value, 1);
+}
+
+class OnlyOdd final : public TokenFilter {
+ public:
+  void mask(std::span<uint64_t> allowed) const override {
+    for (uint64_t& word : allowed) word &= 0xaaaaaaaaaaaaaaaaULL;
+  }
+  void accept(TokenId) override {}
+};
+class Nothing final : public TokenFilter {
+ public:
+  void mask(std::span<uint64_t> allowed) const override { std::fill(allowed.begin(), allowed.end(), 0); }
+  void accept(TokenId) override {}
+};
+
+TEST(Sampler, AFilterIsNeverLeft) {
+  const OnlyOdd odd;
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    SamplingOptions o = plain();
+    o.seed = seed;
+    o.top_k = seed % 2 == 0 ? 5 : 0;
+    o.mirostat = static_cast<int32_t>(seed % 3);
+    Sampler sampler(o, 131);
+    const auto logits = random_logits(131, seed);
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(sampler.choose(logits, &odd).value % 2, 1);
+  }
+  Sampler sampler(plain(), 10);
+  const Nothing nothing;
+  EXPECT_THROW(sampler.choose(std::vector<float>(10, 1.0F), &nothing), Error);
+  EXPECT_THROW(sampler.choose(std::vector<float>(10, NAN), nullptr), Error);
+}
+
+TEST(Sampler, MirostatKeepsTheSurpriseNearItsTarget) {
+  for (const int version : {1, 2}) {
+    for (const float tau : {2.0F, 4.0F}) {
+      SamplingOptions o = plain();
+      o.mirostat = version;
+      o.mirostat_tau = tau;
+      Sampler sampler(o, 2000);
+      std::mt19937 random(8);
+      double surprise = 0;
+      constexpr int times = 600, settled = 200;
+      for (int i = 0; i < times; ++i) {
+        std::vector<float> logits(2000);
+        for (size_t k = 0; k < logits.size(); ++k) logits[k] = -1.1F * std::log(static_cast<float>(k + 1));
+        std::shuffle(logits.begin(), logits.end(), random);
+        const TokenId t = sampler.choose(logits, nullptr);
+        if (i >= settled) surprise -= log_probability(logits, t) / std::log(2.0);
+      }
+      // The surprise is measured on the uncut distribution, so it lies above what the cut one has.
+      EXPECT_NEAR(surprise / (times - settled), static_cast<double>(tau), 1.6) << version << " " << tau;
+    }
+  }
+}
+
+TEST(Sampler, ASeedIsAPromise) {
+  const auto logits = random_logits(300, 9);
+  SamplingOptions o = plain();
+  o.seed = 1234;
+  std::vector<int32_t> tokens[2];
+  for (auto& list : tokens) {
+    Sampler sampler(o, 300);
+    for (int i = 0; i < 50; ++i) list.push_back(sampler.choose(logits, nullptr).value);
+  }
+  EXPECT_EQ(tokens[0], tokens[1]);
+  // xoshiro256** from splitmix64(1234): the first draws of a fair coin, the same on every machine.
+  Sampler coin(o, 2);
+  std::string flips;
+  for (int i = 0; i < 24; ++i)
+    flips += static_cast<char>('0' + coin.choose(std::vector<float>{0, 0}, nullptr).value);
+  EXPECT_EQ(flips, "011101001110010111111000");
+}
+
+TEST(Sampler, OptionsOutOfRangeAreNamed) {
+  const auto message = [](auto&& change) -> std::string {
+    SamplingOptions o;
+    change(o);
+    try {
+      validate(o);
+    } catch (const Error& e) {
+      return e.message;
+    }
+    return "";
+  };
+  EXPECT_EQ(message([](SamplingOptions&) {}), "");
+  EXPECT_NE(message([](SamplingOptions& o) { o.temperature = -1; }).find("temperature"), std::string::npos);
+  EXPECT_NE(message([](SamplingOptions& o) { o.top_p = 1.5F; }).find("top_p"), std::string::npos);
+  EXPECT_NE(message([](SamplingOptions& o) { o.repeat_penalty = 0; }).find("repeat_penalty"),
+            std::string::npos);
+  EXPECT_NE(message([](SamplingOptions& o) { o.mirostat = 3; }).find("mirostat"), std::string::npos);
+  EXPECT_NE(message([](SamplingOptions& o) { o.repeat_last_n = -2; }).find("repeat_last_n"),
+            std::string::npos);
+}
+
+TEST(Sampler, LikeliestAndTheirProbabilities) {
+  const std::vector<float> logits{0, 2, 1, 2};
+  const auto best = likeliest(logits, 3);
+  EXPECT_EQ(best, (std::vector<TokenId>{{1}, {3}, {2}}));
+  double sum = 0;
+  for (int i = 0; i < 4; ++i) sum += std::exp(log_probability(logits, {i}));
+  EXPECT_NEAR(sum, 1, 1e-9);
+}
+
+}  // namespace
+}  // namespace hearth

@@ -1,0 +1,260 @@
+// What the engine promises whatever the model: independence of the batch, forks, cuts, honest accounting.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "base/error.h"
+#include "reference.h"
+
+namespace {
+
+std::atomic<uint64_t> allocations{0};
+
+}  // namespace
+
+// Counts what the whole test program allocates.
+void* operator new(size_t size) {
+  ++allocations;
+  if (void* p = std::malloc(size)) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+
+namespace hearth::test {
+namespace {
+
+using Scores = std::vector<float>;
+
+std::vector<TokenId> tokens_of(uint32_t count, uint32_t salt) {
+  std::vector<TokenId> t;
+  for (uint32_t i = 0; i < count; ++i) t.push_back({static_cast<int32_t>((i * 37 + salt * 101 + 5) % 500)});
+  return t;
+}
+
+// Generates until it is removed or reaches its limit; remembers what came.
+class Recorder final : public TokenSink {
+ public:
+  bool token(TokenId t) override {
+    tokens.push_back(t);
+    return true;
+  }
+  void finished(Finish why) override {
+    ++ends;
+    reason = why;
+  }
+  std::vector<TokenId> tokens;
+  int ends = 0;
+  Finish reason{};
+};
+
+Task generating(TokenSink& sink, std::vector<TokenId> tokens, uint32_t most) {
+  Task task;
+  task.tokens = std::move(tokens);
+  task.sink = &sink;
+  task.max_tokens = most;
+  task.sampling.temperature = 0;
+  return task;
+}
+
+Task scoring(std::vector<TokenId> tokens, Scores& out) {
+  Task task;
+  task.tokens = std::move(tokens);
+  task.scores = [&out](uint32_t, std::span<const float> s) { out.assign(s.begin(), s.end()); };
+  return task;
+}
+
+void drain(Engine& engine) {
+  while (engine.step()) {
+  }
+}
+
+struct Setup {
+  std::string model, set;
+  bool exact;
+  KvTypes kv;
+};
+
+void check_independence(const Setup& s) {
+  const Reference r(fixture(s.model));
+  for (const uint32_t length : {1U, 31U, 32U, 70U, 97U}) {
+    const auto mine = tokens_of(length, 1);
+    Scores alone, together;
+    Loaded first(r, {s.set, s.exact, s.kv, 2, 64, 6});
+    first.engine().add(scoring(mine, alone));
+    drain(first.engine());
+
+    Loaded second(r, {s.set, s.exact, s.kv, 2, 64, 6});
+    Recorder others[4];
+    for (uint32_t i = 0; i < 4; ++i)
+      second.engine().add(generating(others[i], tokens_of(3 + 29 * i, 7 + i), 40));
+    for (int i = 0; i < 3; ++i) second.engine().step();
+    second.engine().add(scoring(mine, together));
+    drain(second.engine());
+    EXPECT_LE(max_difference(alone, together), 1e-4)
+        << s.model << " " << s.set << " exact " << s.exact << " length " << length;
+  }
+}
+
+TEST(Engine, AResultDoesNotDependOnTheBatch) {
+  for (const bool exact : {true, false}) {
+    check_independence({"llama", "", exact, {KvType::f16, KvType::f16}});
+    check_independence({"llama", "portable", exact, {KvType::f32, KvType::f32}});
+  }
+  check_independence({"qwen3", "", false, {KvType::q8_0, KvType::q4_0}});
+  check_independence({"llama-Q4_K_M", "", false, {KvType::f32, KvType::q8_0}});
+  check_independence({"mixtral", "", false, {KvType::f16, KvType::f16}});
+}
+
+TEST(Engine, TokenByTokenEqualsTheWholePrompt) {
+  const Reference r(fixture("qwen2"));
+  Loaded model(r, {});
+  const auto all = tokens_of(50, 3);
+  Scores whole, stepwise;
+  model.engine().add(scoring(all, whole));
+  drain(model.engine());
+  const SeqId id = model.engine().add(scoring({all[0]}, stepwise));
+  drain(model.engine());
+  for (uint32_t i = 1; i < all.size(); ++i) {
+    model.engine().cut(id, i, scoring({all[i]}, stepwise));
+    drain(model.engine());
+  }
+  EXPECT_LE(max_difference(whole, stepwise), 1e-4);
+}
+
+// An f16 cache turns the last digits in which prompt and generation kernels differ into a step of its own
+// rounding.
+void check_forks(KvType kv, double tolerance) {
+  const Reference r(fixture("llama"));
+  Loaded model(r, {"", true, {kv, kv}, 2, 512, 8});
+  Engine& engine = model.engine();
+  for (const uint32_t length : {5U, 32U, 45U, 64U}) {
+    const auto stem = tokens_of(length, 1);
+    Scores base;
+    const SeqId trunk = engine.add(scoring(stem, base));
+    drain(engine);
+    Scores left, right, again, fresh_left, fresh_right;
+    const auto a = tokens_of(7, 50), b = tokens_of(9, 60);
+    engine.fork(trunk, scoring(a, left));
+    engine.fork(trunk, scoring(b, right));
+    drain(engine);
+    engine.cut(trunk, length, scoring({}, again));
+    drain(engine);
+    auto with_a = stem, with_b = stem;
+    with_a.insert(with_a.end(), a.begin(), a.end());
+    with_b.insert(with_b.end(), b.begin(), b.end());
+    fresh_left = model.scores(with_a, false).back();
+    fresh_right = model.scores(with_b, false).back();
+    EXPECT_LE(max_difference(left, fresh_left), tolerance) << length;
+    EXPECT_LE(max_difference(right, fresh_right), tolerance) << length;
+    EXPECT_LE(max_difference(base, again), tolerance) << length;
+    for (uint32_t id = 1; id < 100; ++id) engine.remove({id});
+  }
+}
+
+TEST(Engine, ForksShareAndThenGoTheirOwnWay) {
+  check_forks(KvType::f32, 1e-4);
+  check_forks(KvType::f16, 1e-3);
+}
+
+TEST(Engine, ACutAnywhereEqualsAFreshStart) {
+  const Reference r(fixture("llama"));
+  Loaded model(r, {});
+  const auto all = tokens_of(70, 2);
+  Scores ignored, after;
+  const SeqId id = model.engine().add(scoring(all, ignored));
+  drain(model.engine());
+  for (uint32_t keep = 69; keep > 0; keep -= keep > 7 ? 7 : 1) {
+    const auto more = tokens_of(3, keep);
+    model.engine().cut(id, keep, scoring(more, after));
+    drain(model.engine());
+    std::vector<TokenId> same(all.begin(), all.begin() + keep);
+    same.insert(same.end(), more.begin(), more.end());
+    EXPECT_LE(max_difference(after, model.scores(same, false).back()), 1e-4) << keep;
+  }
+}
+
+TEST(Engine, AllPagesComeBack) {
+  const Reference r(fixture("llama"));
+  Loaded model(r, {"", true, {}, 2, 64, 2});
+  Engine& engine = model.engine();
+  const uint32_t all = engine.free_pages();
+  Recorder sinks[3];
+  std::vector<SeqId> ids;
+  for (uint32_t i = 0; i < 3; ++i)
+    ids.push_back(engine.add(generating(sinks[i], tokens_of(20 + 30 * i, i), 25)));
+  drain(engine);  // the last step proves the accounting
+  for (const Recorder& s : sinks) {
+    EXPECT_EQ(s.tokens.size(), 25U);
+    EXPECT_EQ(s.ends, 1);
+    EXPECT_EQ(s.reason, Finish::length);
+  }
+  EXPECT_LT(engine.free_pages(), all);
+  for (const SeqId id : ids) engine.remove(id);
+  EXPECT_FALSE(engine.step());
+  EXPECT_EQ(engine.free_pages(), all);
+}
+
+std::string refusal(Engine& engine, Task task) {
+  try {
+    engine.add(std::move(task));
+  } catch (const Error& e) {
+    return e.message;
+  }
+  return "";
+}
+
+TEST(Engine, RefusalsNameTheNumbersAndLoseNothing) {
+  const Reference r(fixture("llama"));
+  Loaded model(r, {"", true, {}, 2, 64, 1});
+  Engine& engine = model.engine();
+  Scores out;
+  EXPECT_NE(refusal(engine, scoring(tokens_of(513, 1), out)).find("513 tokens, the context takes 512"),
+            std::string::npos);
+  EXPECT_NE(refusal(engine, scoring({}, out)).find("no tokens"), std::string::npos);
+  EXPECT_NE(refusal(engine, scoring({{99999}}, out)).find("99999"), std::string::npos);
+  EXPECT_NE(refusal(engine, scoring({{-1}}, out)).find("-1"), std::string::npos);
+  Scores first;
+  const SeqId big = engine.add(scoring(tokens_of(500, 1), first));
+  EXPECT_NE(refusal(engine, scoring(tokens_of(100, 2), out)).find("pages"), std::string::npos);
+  drain(engine);
+  EXPECT_EQ(first.size(), 512U);
+  engine.remove(big);
+  engine.add(scoring(tokens_of(100, 2), out));
+  drain(engine);
+  EXPECT_EQ(out.size(), 512U);
+}
+
+TEST(Engine, GenerationDoesNotAllocate) {
+  const Reference r(fixture("qwen3"));
+  Loaded model(r, {"", true, {}, 2, 64, 4});
+  Recorder sinks[3];
+  for (Recorder& s : sinks) s.tokens.reserve(400);
+  for (uint32_t i = 0; i < 3; ++i) model.engine().add(generating(sinks[i], tokens_of(10 + i, i), 150));
+  for (int i = 0; i < 40; ++i) model.engine().step();
+  const uint64_t before = allocations;
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(model.engine().step());
+  EXPECT_LE(allocations - before, 3U) << "only a page table may grow, once per page and sequence";
+}
+
+TEST(Engine, TheSameSeedGivesTheSameTokens) {
+  const Reference r(fixture("llama"));
+  std::vector<TokenId> texts[3];
+  for (int run = 0; run < 3; ++run) {
+    Loaded model(r, {});
+    Recorder sink;
+    Task task = generating(sink, tokens_of(12, 1), 60);
+    task.sampling.temperature = 2;
+    task.sampling.seed = run < 2 ? 42 : 43;
+    model.engine().add(std::move(task));
+    drain(model.engine());
+    texts[run] = sink.tokens;
+  }
+  EXPECT_EQ(texts[0], texts[1]);
+  EXPECT_NE(texts[0], texts[2]);
+}
+
+}  // namespace
+}  // namespace hearth::test
