@@ -30,8 +30,7 @@ void ask_everything(const hearth::Gguf& file) {
     if (!tensor.data.empty())
       sum += static_cast<unsigned>(tensor.data.front()) + static_cast<unsigned>(tensor.data.back());
   }
-  static volatile unsigned sink;
-  sink = sum;
+  __asm__ volatile("" : : "r"(sum));  // the reads must happen
 }
 
 }  // namespace
