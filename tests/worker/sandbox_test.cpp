@@ -1,0 +1,62 @@
+#include "worker/sandbox.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <thread>
+
+namespace hearth {
+namespace {
+
+// Runs `f` in a child inside the sandbox; its result is the exit code.
+template <class F>
+int in_sandbox(F f) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!enter_sandbox().empty()) ::_exit(99);
+    ::_exit(f());
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
+}
+
+int refused(long result) { return result < 0 && errno == EPERM ? 0 : 1; }
+
+TEST(Sandbox, WhatAParserNeverNeedsIsRefused) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("hearth-sandbox-" + std::to_string(::getpid()))).string();
+  EXPECT_EQ(in_sandbox([] { return refused(::socket(AF_INET, SOCK_STREAM, 0)); }), 0);
+  EXPECT_EQ(in_sandbox([&] { return refused(::open(path.c_str(), O_CREAT | O_WRONLY, 0600)); }), 0);
+  EXPECT_EQ(in_sandbox([] { return refused(::open("/dev/null", O_RDWR)); }), 0);
+  EXPECT_EQ(in_sandbox([&] { return refused(::unlink(path.c_str())); }), 0);
+  EXPECT_EQ(in_sandbox([&] { return refused(::mkdir(path.c_str(), 0700)); }), 0);
+  EXPECT_EQ(in_sandbox([] {
+              char* const arguments[] = {nullptr};
+              return refused(::execve("/bin/true", arguments, arguments));
+            }),
+            0);
+  EXPECT_NE(::access(path.c_str(), F_OK), 0);
+}
+
+TEST(Sandbox, ReadingAndThreadsStayAllowed) {
+  EXPECT_EQ(in_sandbox([] { return ::open("/proc/self/maps", O_RDONLY) >= 0 ? 0 : 1; }), 0);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "threads of a forked child upset the sanitizers";
+#endif
+  EXPECT_EQ(in_sandbox([] {
+              int seen = 1;
+              std::thread([&] { seen = 0; }).join();
+              return seen;
+            }),
+            0);
+}
+
+}  // namespace
+}  // namespace hearth
