@@ -1,9 +1,9 @@
 #pragma once
 
-// What an instruction-set folder provides: plain function pointers, no classes, no templates across the border.
-// Kernel files include this header, <cstdint>, <cstddef>, <immintrin.h> and nothing else of hearth or the standard
-// library: anything inline would be compiled with the set's flags and could leak into the common code (a test
-// lists the symbols of these objects and fails on any weak one).
+// What an instruction-set folder provides: plain function pointers, no classes, no templates across the
+// border. Kernel files include this header, <cstdint>, <cstddef>, <immintrin.h> and nothing else of hearth or
+// the standard library: anything inline would be compiled with the set's flags and could leak into the common
+// code (a test lists the symbols of these objects and fails on any weak one).
 #include <cstddef>
 #include <cstdint>
 
@@ -14,16 +14,17 @@ struct TypeKernels {
   uint32_t type;
   // out[i] for `values` consecutive weights (whole blocks), exactly as TypeInfo::decode.
   void (*decode)(const void* blocks, uint32_t values, float* out);
-  // The path of generation: y[n·y_stride + r] = Σ_k w[r][k] · x[n·x_stride + k] for r < rows, n < count; float
-  // activations, float accumulation, each weight block read once. count is 1 … 8.
-  void (*gemv)(const void* weights, size_t row_bytes, uint32_t rows, uint32_t cols, const float* x, size_t x_stride,
-               uint32_t count, float* y, size_t y_stride);
+  // The path of generation: y[n·y_stride + r] = Σ_k w[r][k] · x[n·x_stride + k] for r < rows, n < count;
+  // float activations, float accumulation, each weight block read once. count is 1 … 8.
+  void (*gemv)(const void* weights, size_t row_bytes, uint32_t rows, uint32_t cols, const float* x,
+               size_t x_stride, uint32_t count, float* y, size_t y_stride);
 };
 
 // The path of prompts: a panel of weight rows is decoded once and used for all rows of the batch.
 // Panels hold `panel_rows` = 16 weight rows × k values, k a multiple of 32:
 //   f32:  [k][16]           float
-//   bf16: [k/2][16][2]      bfloat16, round to nearest even: the operand layout of both vdpbf16ps and AMX tiles
+//   bf16: [k/2][16][2]      bfloat16, round to nearest even: the operand layout of both vdpbf16ps and AMX
+//   tiles
 // Activations are packed row by row, [m][k] in the same number format.
 enum class PanelFormat : uint32_t { f32, bf16 };
 inline constexpr uint32_t panel_rows = 16;
@@ -33,25 +34,28 @@ struct MatmulKernels {
   // w: [rows ≤ 16][k] floats, stride in floats; missing rows become zeros.
   void (*pack_panel)(const float* w, size_t w_stride, uint32_t rows, uint32_t k, void* panel);
   void (*pack_acts)(const float* x, size_t x_stride, uint32_t m, uint32_t k, void* acts);
-  // y[i·y_stride + r] (+)= Σ_k acts[i][k] · panel[k][r], for i < m and r < rows ≤ 16 · panels. Panels follow each
-  // other in memory. `accumulate` adds to y instead of setting it.
-  void (*run)(const void* panel, uint32_t rows, const void* acts, uint32_t m, uint32_t k, float* y, size_t y_stride,
-              bool accumulate);
-  // Called once per thread before its first run and after its last (AMX tile configuration); null if not needed.
+  // y[i·y_stride + r] (+)= Σ_k acts[i][k] · panel[k][r], for i < m and r < rows ≤ 16 · panels. Panels follow
+  // each other in memory. `accumulate` adds to y instead of setting it.
+  void (*run)(const void* panel, uint32_t rows, const void* acts, uint32_t m, uint32_t k, float* y,
+              size_t y_stride, bool accumulate);
+  // Called once per thread before its first run and after its last (AMX tile configuration); null if not
+  // needed.
   void (*enter)();
   void (*leave)();
 };
 
-// Types of KV pages, in this order: f32, f16, q8_0, q4_0. A head's row in a page is `head` values of that type.
+// Types of KV pages, in this order: f32, f16, q8_0, q4_0. A head's row in a page is `head` values of that
+// type.
 struct KvKernels {
   // values of one head row → the page's type. head is a multiple of 32 for q8_0 and q4_0, of 8 otherwise.
   void (*store)(const float* x, uint32_t head, void* out);
-  // s[q·s_stride + t] = Σ_d k[t][d] · q[q·q_stride + d]: `tokens` rows of K against `queries` query heads (1 … 16).
-  void (*score)(const void* k, size_t token_stride, uint32_t tokens, uint32_t head, const float* q, size_t q_stride,
-                uint32_t queries, float* s, size_t s_stride);
+  // s[q·s_stride + t] = Σ_d k[t][d] · q[q·q_stride + d]: `tokens` rows of K against `queries` query heads (1
+  // … 16).
+  void (*score)(const void* k, size_t token_stride, uint32_t tokens, uint32_t head, const float* q,
+                size_t q_stride, uint32_t queries, float* s, size_t s_stride);
   // acc[q·acc_stride + d] += Σ_t p[q·p_stride + t] · v[t][d].
-  void (*mix)(const void* v, size_t token_stride, uint32_t tokens, uint32_t head, const float* p, size_t p_stride,
-              uint32_t queries, float* acc, size_t acc_stride);
+  void (*mix)(const void* v, size_t token_stride, uint32_t tokens, uint32_t head, const float* p,
+              size_t p_stride, uint32_t queries, float* acc, size_t acc_stride);
 };
 
 enum class Activation : uint32_t { none, silu, gelu, gelu_tanh, relu, relu2 };
