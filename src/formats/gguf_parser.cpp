@@ -187,8 +187,8 @@ uint64_t GgufParser::alignment() const {
   for (size_t i = first_key_; i < out_.metadata_.size(); ++i) {
     if (out_.metadata_[i].key != "general.alignment") continue;
     const auto* value = std::get_if<uint64_t>(&out_.metadata_[i].value.value);
-    if (value == nullptr || *value == 0 || (*value & (*value - 1)) != 0 || *value > (1U << 20)) {
-      fail("key 'general.alignment' is no power of two");
+    if (value == nullptr || *value < 8 || (*value & (*value - 1)) != 0 || *value > (1U << 20)) {
+      fail("key 'general.alignment' is no power of two of 8 or more");
     }
     return *value;
   }

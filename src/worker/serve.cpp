@@ -95,7 +95,7 @@ class Worker {
         busy = model_ != nullptr;
         continue;
       }
-      busy = model_ != nullptr && model_->engine().step();
+      busy = model_ != nullptr && compute();
       sweep();
     }
   }
@@ -192,6 +192,20 @@ class Worker {
       kept_ = r->sequence;
     }
     std::erase_if(replies_, [](const auto& r) { return r->done; });
+  }
+
+  // One step. What goes wrong in it ends the requests that were running, not the worker.
+  bool compute() {
+    try {
+      return model_->engine().step();
+    } catch (const Error& e) {
+      for (const auto& r : replies_) {
+        if (!r->done) fail(r->id, e);
+        model_->engine().remove(r->sequence);
+      }
+      replies_.clear();
+      return false;
+    }
   }
 
   void fail(RequestId id, const Error& e) {

@@ -1,27 +1,24 @@
 // Llama 1 to 3, Mistral, Mixtral and the many models that share their shape: pre-norm, rotary embedding over
 // neighbouring pairs, grouped heads, SwiGLU or a mixture of experts. Touvron et al. 2023; Jiang et al. 2024.
-#include <cmath>
-
 #include "model/arch/list.h"
+#include "model/parts/dense.h"
 #include "model/parts/rope.h"
 
 namespace hearth {
 namespace {
 
 struct Layer {
-  NormW attn_norm, ffn_norm;
-  QkvW qkv;
-  LinearW out, down;
-  GatedW ffn;
+  AttentionW attention;
+  FeedForwardW ffn;    // dense models
+  NormW experts_norm;  // mixtures of experts
   ExpertsW experts;
 };
 
 class Llama final : public Model {
  public:
   Llama(const Keys& keys, Binder& b) : Model(keys, b) {
-    rope_ =
-        read_rope(keys, h_.heads.k_size, false,
-                  b.values("rope_freqs.weight", keys.number("rope.dimension_count", h_.heads.k_size) / 2));
+    const uint32_t rotated = keys.number("rope.dimension_count", h_.heads.k_size);
+    rope_ = read_rope(keys, h_.heads.k_size, false, b.values("rope_freqs.weight", rotated / 2));
     for (uint32_t i = 0; i < h_.layers; ++i) layers_.push_back(bind(b, "blk." + std::to_string(i) + "."));
   }
 
@@ -29,30 +26,20 @@ class Llama final : public Model {
 
   Act layer(Builder& b, uint32_t i, Act x) const override {
     const Layer& w = layers_[i];
-    const KvRef kv{0, static_cast<uint16_t>(i)};
-    const AttendSpec attention{h_.heads, {}, 1.0F / std::sqrt(static_cast<float>(h_.heads.k_size)), 0};
-    const Act q = b.qkv(b.norm(x, w.attn_norm, NormKind::rms, h_.eps), w.qkv, h_.heads, kv);
-    x = b.linear(b.attend(q, kv, attention), w.out, x);
-    const Act n = b.norm(x, w.ffn_norm, NormKind::rms, h_.eps);
-    if (h_.experts > 0) return b.experts(n, w.experts, x, Act1::silu);
-    return b.linear(b.gated(n, w.ffn, Act1::silu), w.down, x);
+    x = attention(b, w.attention, h_, i, x);
+    if (h_.experts == 0) return feed_forward(b, w.ffn, h_, x);
+    return b.experts(b.norm(x, w.experts_norm, NormKind::rms, h_.eps), w.experts, x, Act1::silu);
   }
 
  private:
   Layer bind(Binder& b, const std::string& at) const {
-    const HeadShape& h = h_.heads;
     Layer w;
-    w.attn_norm = b.norm(at + "attn_norm", h_.width);
-    w.qkv.q = b.linear(at + "attn_q", uint64_t{h.q_heads} * h.k_size, h_.width);
-    w.qkv.k = b.linear(at + "attn_k", uint64_t{h.kv_heads} * h.k_size, h_.width);
-    w.qkv.v = b.linear(at + "attn_v", uint64_t{h.kv_heads} * h.v_size, h_.width);
-    w.out = b.linear(at + "attn_output", h_.width, uint64_t{h.q_heads} * h.v_size);
-    w.ffn_norm = b.norm(at + "ffn_norm", h_.width);
+    w.attention = bind_attention(b, h_, at);
     if (h_.experts == 0) {
-      w.ffn = {b.linear(at + "ffn_gate", h_.ffn, h_.width), b.linear(at + "ffn_up", h_.ffn, h_.width)};
-      w.down = b.linear(at + "ffn_down", h_.width, h_.ffn);
+      w.ffn = bind_feed_forward(b, h_, at);
       return w;
     }
+    w.experts_norm = b.norm(at + "ffn_norm", h_.width);
     w.experts = {b.linear(at + "ffn_gate_inp", h_.experts, h_.width),
                  b.stack(at + "ffn_gate_exps", h_.experts, h_.ffn, h_.width),
                  b.stack(at + "ffn_up_exps", h_.experts, h_.ffn, h_.width),
