@@ -48,6 +48,8 @@ struct StepInputs {
   uint32_t table_stride = 0;
   std::span<const uint32_t> result_rows;  // rows whose scores (or vectors) are wanted, ascending
   uint32_t exact_rows = 0;
+  std::span<const std::span<float>>
+      host;  // copies of activations that cross between devices, by Transfer::slot
 };
 
 // One finished operation of a traced step.

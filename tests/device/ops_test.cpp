@@ -265,7 +265,6 @@ TEST(Operations, AnythingTheDeviceCannotDoHasACause) {
   EXPECT_NE(cause(Linear{{1, 40}, {2, 8}, {1}, {}, {}, Act1::none, 1}).find("40 columns"), std::string::npos);
   EXPECT_NE(cause(Linear{{1, 64}, {2, 8}, {3}, {2}, {}, Act1::none, 1}).find("half.bias"), std::string::npos);
   EXPECT_EQ(cause(Linear{{1, 64}, {2, 8}, {3}, {}, {}, Act1::none, 1}), "");
-  EXPECT_NE(cause(Transfer{}).find("host"), std::string::npos);
   Qkv qkv;
   qkv.wq = qkv.wk = qkv.wv = {3};
   qkv.heads = {1, 1, 48, 48};

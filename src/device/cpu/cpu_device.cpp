@@ -71,9 +71,7 @@ struct Judge {
   std::optional<Refusal> operator()(const Embed& o) const { return matrices(o.table); }
   std::optional<Refusal> operator()(const Norm& o) const { return vectors(o.gain, o.bias); }
   std::optional<Refusal> operator()(const Combine&) const { return std::nullopt; }
-  std::optional<Refusal> operator()(const Transfer&) const {
-    return Refusal{"transfer", "the CPU device is the host: nothing has to be moved to it"};
-  }
+  std::optional<Refusal> operator()(const Transfer&) const { return std::nullopt; }
   std::optional<Refusal> operator()(const Linear& o) const {
     auto r = matrices(o.weight);
     return r ? r : vectors(o.bias);

@@ -38,7 +38,7 @@ struct StageMaker {
   std::unique_ptr<Stage> operator()(const Combine& o) const { return combine_stage(o); }
   std::unique_ptr<Stage> operator()(const Logits& o) const { return logits_stage(o, in); }
   std::unique_ptr<Stage> operator()(const Pool& o) const { return pool_stage(o, in); }
-  std::unique_ptr<Stage> operator()(const Transfer&) const { return nullptr; }
+  std::unique_ptr<Stage> operator()(const Transfer& o) const { return transfer_stage(o); }
 };
 
 class CpuExecutable final : public Executable {
@@ -56,7 +56,7 @@ class CpuExecutable final : public Executable {
     step_.inputs = inputs;
     step_.rows = static_cast<uint32_t>(inputs.tokens.size());
     step_.exact_rows = inputs.exact_rows;
-    wanted_ = program_rows(inputs);
+    wanted_ = step_.program->outputs == 0 ? 0 : program_rows(inputs);
     step_.device->team().run(work_);
   }
 

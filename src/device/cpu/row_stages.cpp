@@ -92,6 +92,23 @@ class CombineStage final : public Stage {
   Combine op_;
 };
 
+// To or from the host's copy of an activation, [rows × cols] without gaps.
+class TransferStage final : public Stage {
+ public:
+  explicit TransferStage(const Transfer& o) : op_(o) {}
+  void run(Step& step, uint32_t thread) const override {
+    const Share rows = share(step, thread);
+    const Act act = op_.to_host ? op_.in : op_.out;
+    const size_t first = size_t{rows.begin} * act.cols, count = size_t{rows.end - rows.begin} * act.cols;
+    float* mine = step.act(act) + first;
+    float* host = step.inputs.host[op_.slot].data() + first;
+    std::copy_n(op_.to_host ? mine : host, count, op_.to_host ? host : mine);
+  }
+
+ private:
+  Transfer op_;
+};
+
 // Attention over pages with a running softmax. A unit is a block of query rows of one slice × one kv head:
 // all query heads that share the head are computed together, so that each cached row is read once for them.
 class AttendStage final : public Stage {
@@ -228,6 +245,7 @@ class AttendStage final : public Stage {
 std::unique_ptr<Stage> embed_stage(const Embed& op) { return std::make_unique<EmbedStage>(op); }
 std::unique_ptr<Stage> rope_stage() { return std::make_unique<RopeStage>(); }
 std::unique_ptr<Stage> norm_stage(const Norm& op) { return std::make_unique<NormStage>(op); }
+std::unique_ptr<Stage> transfer_stage(const Transfer& op) { return std::make_unique<TransferStage>(op); }
 std::unique_ptr<Stage> combine_stage(const Combine& op) { return std::make_unique<CombineStage>(op); }
 std::unique_ptr<Stage> attend_stage(const Attend& op) { return std::make_unique<AttendStage>(op); }
 
