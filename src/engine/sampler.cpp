@@ -61,7 +61,9 @@ Sampler::Sampler(SamplingOptions options, uint32_t vocabulary)
   allowed_.resize((vocabulary + 63) / 64);
   candidates_.reserve(vocabulary);
   counts_.resize(vocabulary);
-  seen_.reserve(options_.repeat_last_n > 0 ? static_cast<size_t>(options_.repeat_last_n) + 1 : vocabulary);
+  seen_.reserve(options_.repeat_last_n > 0
+                    ? std::min<size_t>(vocabulary, static_cast<size_t>(options_.repeat_last_n) + 1)
+                    : vocabulary);
   if (options_.repeat_last_n > 0) window_.reserve(static_cast<size_t>(options_.repeat_last_n));
   reseed(options_.seed ? *options_.seed : (uint64_t{std::random_device{}()} << 32) | std::random_device{}());
 }
@@ -160,33 +162,44 @@ void Sampler::softmax() {
   } else {
     for (Candidate& c : candidates_) c.p = std::exp(c.logit - best);
   }
-  float sum = 0;
-  for (const Candidate& c : candidates_) sum += c.p;
-  for (Candidate& c : candidates_) c.p /= sum;
+  double sum = 0;  // of a whole vocabulary: floats would lose the tail
+  for (const Candidate& c : candidates_) sum += static_cast<double>(c.p);
+  for (Candidate& c : candidates_) c.p = static_cast<float>(static_cast<double>(c.p) / sum);
+}
+
+// Scores relative to the best, so that the smallest temperature cannot overflow them. Candidates are in
+// order.
+void Sampler::heat() {
+  const float best = candidates_.front().logit;
+  if (best == std::numeric_limits<float>::infinity()) return;
+  for (Candidate& c : candidates_) c.logit = (c.logit - best) / options_.temperature;
 }
 
 // Locally typical sampling (Meister et al. 2022): keeps the tokens whose surprise is nearest to the entropy.
 void Sampler::cut_typical() {
   softmax();
-  float entropy = 0;
-  for (const Candidate& c : candidates_) entropy -= c.p > 0 ? c.p * std::log(c.p) : 0.0F;
+  double exact = 0;
+  for (const Candidate& c : candidates_) exact -= c.p > 0 ? static_cast<double>(c.p * std::log(c.p)) : 0.0;
+  const auto entropy = static_cast<float>(exact);
   const auto oddness = [entropy](const Candidate& c) { return std::fabs(-std::log(c.p) - entropy); };
   std::sort(candidates_.begin(), candidates_.end(), [&](const Candidate& a, const Candidate& b) {
     const float x = oddness(a), y = oddness(b);
     return x < y || (x == y && a.token < b.token);
   });
-  float sum = 0;
+  double sum = 0;
   size_t keep = 0;
-  while (keep < candidates_.size() && (keep == 0 || sum < options_.typical_p)) sum += candidates_[keep++].p;
+  while (keep < candidates_.size() && (keep == 0 || sum < static_cast<double>(options_.typical_p)))
+    sum += static_cast<double>(candidates_[keep++].p);
   candidates_.resize(keep);
   keep_best(keep);
 }
 
 void Sampler::cut_top_p() {
   softmax();
-  float sum = 0;
+  double sum = 0;
   size_t keep = 0;
-  while (keep < candidates_.size() && (keep == 0 || sum < options_.top_p)) sum += candidates_[keep++].p;
+  while (keep < candidates_.size() && (keep == 0 || sum < static_cast<double>(options_.top_p)))
+    sum += static_cast<double>(candidates_[keep++].p);
   candidates_.resize(keep);
 }
 
@@ -237,7 +250,7 @@ TokenId Sampler::draw_mirostat() {
     const double k =
         std::pow(epsilon * std::exp2(static_cast<double>(mu_)) / (1 - std::pow(n, -epsilon)), 1 / s);
     if (std::isfinite(k))
-      candidates_.resize(std::clamp<size_t>(static_cast<size_t>(std::max(1.0, k)), 1, candidates_.size()));
+      candidates_.resize(static_cast<size_t>(std::clamp(k, 1.0, static_cast<double>(candidates_.size()))));
   } else {
     size_t keep = 1;
     while (keep < candidates_.size() && -std::log2(candidates_[keep].p) <= mu_) ++keep;
@@ -254,15 +267,15 @@ TokenId Sampler::choose(std::span<const float> logits, const TokenFilter* filter
   gather(logits, filter);
   if (options_.temperature == 0) return greedy();
   if (options_.mirostat != 0) {
-    for (Candidate& c : candidates_) c.logit /= options_.temperature;
     keep_best(candidates_.size());
+    heat();
     return draw_mirostat();
   }
   keep_best(options_.top_k > 0 ? static_cast<size_t>(options_.top_k) : candidates_.size());
   if (options_.typical_p < 1) cut_typical();
   if (options_.top_p < 1) cut_top_p();
   if (options_.min_p > 0) cut_min_p();
-  for (Candidate& c : candidates_) c.logit /= options_.temperature;
+  heat();
   return draw();
 }
 

@@ -58,6 +58,7 @@ class Sampler {
   void penalise();
   void keep_best(size_t count);
   void softmax();
+  void heat();
   void cut_typical();
   void cut_top_p();
   void cut_min_p();
