@@ -89,11 +89,14 @@ Gguf Gguf::parse(std::span<const std::byte> bytes, std::string name) {
 Gguf Gguf::open(const std::filesystem::path& path) {
   Gguf file;
   file.name_ = path.filename().string();
+  // Returns the number the part gives itself, counted from 0.
   const auto add = [&file](const std::filesystem::path& part) {
     file.maps_.push_back(std::make_shared<const MappedFile>(part));
     const auto bytes = file.maps_.back()->bytes();
     file.file_bytes_ += bytes.size();
-    GgufParser(file, bytes, part.filename().string()).run();
+    GgufParser parser(file, bytes, part.filename().string());
+    parser.run();
+    return parser.own("split.no");
   };
   add(path);
   const uint64_t parts = file.u64("split.count").value_or(1);
@@ -106,7 +109,14 @@ Gguf Gguf::open(const std::filesystem::path& path) {
   constexpr uint64_t most_parts = 10000;
   if (parts > most_parts)
     throw Error(Code::corrupt_file, fmt::format("key 'split.count' is {}", parts), "get the file again");
-  for (uint64_t part = 2; part <= parts; ++part) add(part_path(path, part, parts));
+  for (uint64_t part = 2; part <= parts; ++part) {
+    const auto next = part_path(path, part, parts);
+    if (const auto number = add(next); number && *number != part - 1) {
+      throw Error(Code::corrupt_file,
+                  fmt::format("{} is in truth part {} of a model", next.filename().string(), *number + 1),
+                  "give the parts their original names");
+    }
+  }
   const uint64_t expected = file.u64("split.tensors.count").value_or(file.tensors_.size());
   if (file.tensors_.size() != expected) {
     throw Error(Code::corrupt_file,

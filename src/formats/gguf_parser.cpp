@@ -126,11 +126,10 @@ void GgufParser::read_metadata(uint64_t count) {
     if (key.empty() || key.size() > most_key_bytes)
       fail(fmt::format("a metadata key has {} bytes", key.size()));
     MetadataEntry entry{key, read_value(take_type(key), key)};
-    const bool mine = !out_.keys_.try_emplace(key, out_.metadata_.size()).second;
+    const bool known = !out_.keys_.try_emplace(key, out_.metadata_.size()).second;
     // Parts of a split file repeat the keys of the split; within one part a key stands once.
-    if (mine && out_.keys_.at(key) >= first_key_) fail(fmt::format("key '{}' stands twice", key));
-    if (!mine) out_.metadata_.push_back(entry);
-    if (mine && key == "general.alignment") continue;
+    if (known && out_.keys_.at(key) >= first_key_) fail(fmt::format("key '{}' stands twice", key));
+    (known ? repeated_ : out_.metadata_).push_back(entry);
   }
 }
 
@@ -183,16 +182,30 @@ GgufArray GgufParser::read_array(std::string_view key, uint32_t depth) {
   return array;
 }
 
-uint64_t GgufParser::alignment() const {
-  for (size_t i = first_key_; i < out_.metadata_.size(); ++i) {
-    if (out_.metadata_[i].key != "general.alignment") continue;
-    const auto* value = std::get_if<uint64_t>(&out_.metadata_[i].value.value);
-    if (value == nullptr || *value < 8 || (*value & (*value - 1)) != 0 || *value > (1U << 20)) {
-      fail("key 'general.alignment' is no power of two of 8 or more");
-    }
-    return *value;
+const MetadataValue* GgufParser::own_value(std::string_view key) const {
+  for (const MetadataEntry& entry : repeated_) {
+    if (entry.key == key) return &entry.value;
   }
-  return default_alignment;
+  const auto at = out_.keys_.find(key);
+  return at == out_.keys_.end() || at->second < first_key_ ? nullptr : &out_.metadata_[at->second].value;
+}
+
+std::optional<uint64_t> GgufParser::own(std::string_view key) const {
+  const MetadataValue* v = own_value(key);
+  if (v == nullptr) return std::nullopt;
+  if (const auto* n = std::get_if<uint64_t>(&v->value)) return *n;
+  const auto* n = std::get_if<int64_t>(&v->value);
+  return n == nullptr || *n < 0 ? std::nullopt : std::optional(static_cast<uint64_t>(*n));
+}
+
+uint64_t GgufParser::alignment() const {
+  const MetadataValue* stated = own_value("general.alignment");
+  if (stated == nullptr) return default_alignment;
+  const auto* value = std::get_if<uint64_t>(&stated->value);
+  if (value == nullptr || *value < 8 || (*value & (*value - 1)) != 0 || *value > (1U << 20)) {
+    fail("key 'general.alignment' is no power of two of 8 or more");
+  }
+  return *value;
 }
 
 TensorInfo GgufParser::read_tensor(uint64_t& offset) {

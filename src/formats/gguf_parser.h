@@ -11,6 +11,9 @@ class GgufParser {
   GgufParser(Gguf& into, std::span<const std::byte> bytes, std::string name);
 
   void run();
+  // An integer of this part's own metadata; none where the part has no such key or it is no integer of 0 or
+  // more.
+  std::optional<uint64_t> own(std::string_view key) const;
 
  private:
   [[noreturn]] void fail(const std::string& what) const;
@@ -25,12 +28,14 @@ class GgufParser {
   void read_tensors(uint64_t count);
   TensorInfo read_tensor(uint64_t& offset);
   uint64_t alignment() const;
+  const MetadataValue* own_value(std::string_view key) const;
 
   Gguf& out_;
   std::span<const std::byte> bytes_;
   std::string name_;
   uint64_t at_ = 0;
-  size_t first_key_ = 0;  // where this part's metadata begin in the whole
+  size_t first_key_ = 0;                 // where this part's metadata begin in the whole
+  std::vector<MetadataEntry> repeated_;  // this part's values of keys that an earlier part has too
 };
 
 // Bytes of one element of a metadata array; 0 for strings and arrays.

@@ -284,5 +284,36 @@ TEST_F(SplitFiles, FaultsAreNamed) {
   EXPECT_NE(error_of(path(1)).find("m-00003-of-00003.gguf"), std::string::npos);
 }
 
+TEST_F(SplitFiles, PartsOfOtherModelsAreNamed) {
+  for (int i = 1; i <= 3; ++i) part(i, i);
+  const auto copy = [&](int from, int to) {
+    std::filesystem::copy(path(from), path(to), std::filesystem::copy_options::overwrite_existing);
+  };
+  copy(3, 2);
+  EXPECT_NE(error_of(path(1)).find("m-00002-of-00003.gguf is in truth part 3"), std::string::npos)
+      << error_of(path(1));
+  part(2, 5);  // of a model whose parts are of another size
+  EXPECT_NE(error_of(path(1)).find("9 tensors, 6 are announced"), std::string::npos) << error_of(path(1));
+}
+
+// Each part has its own alignment, also where the key stands in an earlier part too.
+TEST_F(SplitFiles, EachPartHasItsOwnAlignment) {
+  for (int i = 1; i <= 3; ++i) {
+    const uint64_t alignment = i == 3 ? 1024 : 256;
+    GgufWriter w(3, alignment);
+    w.put("general.alignment", GgufType::u32, alignment);
+    w.put("split.no", GgufType::u16, static_cast<uint64_t>(i - 1));
+    w.put("split.count", GgufType::u16, 3);
+    w.add("t" + std::to_string(i), DType::f32, {8}, constant(static_cast<std::byte>(i)));
+    w.write(path(i));
+  }
+  const Gguf file = Gguf::open(path(1));
+  for (int i = 1; i <= 3; ++i) {
+    const TensorInfo* t = file.tensor("t" + std::to_string(i));
+    ASSERT_NE(t, nullptr);
+    for (const std::byte b : t->data) ASSERT_EQ(b, static_cast<std::byte>(i));
+  }
+}
+
 }  // namespace
 }  // namespace hearth
