@@ -67,7 +67,8 @@ class Scorer {
     for (const Json& t : line.at("tokens").as_array()) task.tokens.push_back({t.to_number<int32_t>()});
     const bool all = flag(line, "all", false);
     const bool pooled = engine.model().program.pooled;
-    task.every_position = all && !pooled;
+    const bool every = all && !pooled;
+    task.every_position = every;
     std::vector<std::string> rows;
     task.scores = [&](uint32_t, std::span<const float> scores) {
       append_floats(rows.emplace_back(), scores.data(), scores.size());
@@ -77,7 +78,7 @@ class Scorer {
     }
     engine.remove(id);
     out = pooled ? "{\"embedding\":" : "{\"logits\":";
-    if (task.every_position || (all && !pooled)) {
+    if (every) {
       out += "[" + fmt::format("{}", fmt::join(rows, ",")) + "]}";
     } else {
       out += rows.back() + "}";

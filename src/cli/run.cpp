@@ -36,7 +36,7 @@ bool looks_like_file(const std::string& word) {
 // The first word is a model if it is the built-in one's name or names a file; otherwise everything is prompt.
 std::string take_model(std::vector<std::string>& words) {
   if (words.empty()) return {};
-  const std::string first = words.front();
+  std::string first = words.front();
   if (first == builtin_name) {
     words.erase(words.begin());
     return {};

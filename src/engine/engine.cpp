@@ -68,11 +68,12 @@ void Engine::validate(const Task& task, size_t tokens) const {
   }
 }
 
-// The sequence's tokens are complete; the task says what becomes of them.
+// The sequence's tokens are complete; the task says what becomes of them. Until it is adopted and has its
+// pages the sequence rests, so that a task that fails here is never computed.
 void Engine::adopt(Sequence& s, Task task) {
+  s.done = true;
   s.prompt = static_cast<uint32_t>(s.tokens.size());
   s.generated = 0;
-  s.done = false;
   s.pooled.clear();
   s.limit =
       task.max_tokens == 0 || task.sink == nullptr
@@ -80,11 +81,19 @@ void Engine::adopt(Sequence& s, Task task) {
           : static_cast<uint32_t>(std::min<uint64_t>(plan_.context, uint64_t{s.prompt} + task.max_tokens));
   s.sampler.reset();
   if (task.sink != nullptr) {
-    s.sampler.emplace(task.sampling, model_.hyper.vocabulary);
+    SamplingOptions sampling = task.sampling;
+    // A window longer than the context sees everything and needs no ring.
+    if (sampling.repeat_last_n > 0 && static_cast<uint32_t>(sampling.repeat_last_n) >= plan_.context)
+      sampling.repeat_last_n = -1;
+    s.sampler.emplace(std::move(sampling), model_.hyper.vocabulary);
     for (const TokenId t : s.tokens) s.sampler->accept(t);
   }
   s.task = std::move(task);
   s.tokens.reserve(s.limit + 1);
+  for (auto& pages : s.pages) pages.reserve(pages_of(s.limit));
+  take_pages(s, s.prompt);
+  if (s.computed % page_tokens != 0) own_page(s, s.computed / page_tokens);
+  s.done = false;
 }
 
 SeqId Engine::add(Task task) {
@@ -94,7 +103,6 @@ SeqId Engine::add(Task task) {
   s->tokens = task.tokens;
   s->pages.resize(pools_.size());
   adopt(*s, std::move(task));
-  take_pages(*s, s->prompt);
   sequences_.push_back(std::move(s));
   return sequences_.back()->id;
 }
@@ -113,7 +121,6 @@ SeqId Engine::fork(SeqId from, Task task) {
   }
   try {
     adopt(*s, std::move(task));
-    take_pages(*s, s->prompt);
   } catch (...) {
     release_pages(*s, 0);
     throw;
@@ -136,7 +143,6 @@ void Engine::cut(SeqId id, uint32_t keep, Task task) {
   s.computed = std::min<uint32_t>({s.computed, keep, static_cast<uint32_t>(s.tokens.size()) - 1});
   release_pages(s, s.computed);
   adopt(s, std::move(task));
-  take_pages(s, s.prompt);
 }
 
 void Engine::remove(SeqId id) {
@@ -227,7 +233,6 @@ void Engine::fill_inputs() {
   for (auto& table : tables_) table.clear();
   for (const BatchSlice& slice : batch_.slices) {
     Sequence& s = *slice.sequence;
-    if (slice.start % page_tokens != 0) own_page(s, slice.start / page_tokens);
     slices_.push_back({slice.first_row, slice.rows, slice.start});
     for (uint32_t i = 0; i < slice.rows; ++i) {
       tokens_.push_back(s.tokens[slice.start + i]);

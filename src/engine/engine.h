@@ -32,7 +32,8 @@ class Engine {
   SeqId add(Task task);
   // A second sequence that continues a copy of the first one's tokens; computed pages are shared.
   SeqId fork(SeqId from, Task task);
-  // Forgets all tokens from number `keep` on and goes on with the new task's tokens behind them.
+  // Forgets all tokens from number `keep` on and goes on with the new task's tokens behind them. Where this
+  // throws the sequence rests: remove it or cut it again.
   void cut(SeqId id, uint32_t keep, Task task);
   // Ends and frees a sequence at once; finished() is not called.
   void remove(SeqId id);
