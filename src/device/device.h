@@ -87,6 +87,8 @@ class Device {
   virtual uint64_t workspace(const Program& program, uint32_t rows) const = 0;
   // Allocates the plan's buffers, once. Throws Error(out_of_memory).
   virtual void reserve(const Plan& plan, const Program& program) = 0;
+  // Bytes that reserve() really took: what the plan's anonymous buffers add up to.
+  virtual uint64_t reserved() const noexcept = 0;
   // Weight `id` of the program. The view must stay valid as long as the device.
   virtual void load(Weight weight, const WeightView& view) = 0;
   // After reserve and load. The program must outlive the executable.

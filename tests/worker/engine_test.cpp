@@ -79,11 +79,12 @@ struct Setup {
   std::string model, set;
   bool exact;
   KvTypes kv;
+  std::vector<uint32_t> lengths{1, 31, 32, 70, 97};
 };
 
 void check_independence(const Setup& s) {
   const Reference r(fixture(s.model));
-  for (const uint32_t length : {1U, 31U, 32U, 70U, 97U}) {
+  for (const uint32_t length : s.lengths) {
     const auto mine = tokens_of(length, 1);
     Scores alone, together;
     Loaded first(r, {s.set, s.exact, s.kv, 2, 64, 6});
@@ -110,6 +111,14 @@ TEST(Engine, AResultDoesNotDependOnTheBatch) {
   check_independence({"qwen3", "", false, {KvType::q8_0, KvType::q4_0}});
   check_independence({"llama-Q4_K_M", "", false, {KvType::f32, KvType::q8_0}});
   check_independence({"mixtral", "", false, {KvType::f16, KvType::f16}});
+}
+
+TEST(Engine, IndependentOfTheBatchWithEverySetAndCache) {
+  for (const char* set : {"", "avx2", "portable"}) {
+    for (const KvType type : {KvType::f32, KvType::f16, KvType::q8_0, KvType::q4_0}) {
+      for (const bool exact : {true, false}) check_independence({"llama", set, exact, {type, type}, {77}});
+    }
+  }
 }
 
 TEST(Engine, TokenByTokenEqualsTheWholePrompt) {
@@ -170,7 +179,7 @@ TEST(Engine, ACutAnywhereEqualsAFreshStart) {
   Scores ignored, after;
   const SeqId id = model.engine().add(scoring(all, ignored));
   drain(model.engine());
-  for (uint32_t keep = 69; keep > 0; keep -= keep > 7 ? 7 : 1) {
+  for (uint32_t keep = 69; keep > 0; --keep) {
     const auto more = tokens_of(3, keep);
     model.engine().cut(id, keep, scoring(more, after));
     drain(model.engine());
@@ -242,8 +251,8 @@ TEST(Engine, GenerationDoesNotAllocate) {
   for (uint32_t i = 0; i < 3; ++i) model.engine().add(generating(sinks[i], tokens_of(10 + i, i), 150));
   for (int i = 0; i < 40; ++i) model.engine().step();
   const uint64_t before = allocations;
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE(model.engine().step());
-  EXPECT_LE(allocations - before, 3U) << "only a page table may grow, once per page and sequence";
+  for (int i = 0; i < 90; ++i) model.engine().step();  // several pages further
+  EXPECT_EQ(allocations - before, 0U);
 }
 
 TEST(Engine, TheSameSeedGivesTheSameTokens) {

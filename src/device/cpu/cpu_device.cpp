@@ -143,6 +143,12 @@ void CpuDevice::reserve(const Plan& plan, const Program& program) {
   weights_.assign(program.weights.size(), {});
 }
 
+uint64_t CpuDevice::reserved() const noexcept {
+  uint64_t bytes = arena_.size() + workspace_.size() + results_.size();
+  for (const Memory& memory : kv_memory_) bytes += memory.size();
+  return bytes;
+}
+
 void CpuDevice::load(Weight weight, const WeightView& view) {
   LoadedWeight& w = weights_[weight.id - 1];
   w.data = view.data.data();

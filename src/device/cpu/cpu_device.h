@@ -62,6 +62,7 @@ class CpuDevice final : public Device {
   std::optional<Refusal> refuse(const Op& op, const Program& program, KvTypes kv) const override;
   uint64_t workspace(const Program& program, uint32_t rows) const override;
   void reserve(const Plan& plan, const Program& program) override;
+  uint64_t reserved() const noexcept override;
   void load(Weight weight, const WeightView& view) override;
   std::unique_ptr<Executable> prepare(const Program& program, const Layout& layout) override;
   void copy_page(uint32_t group, PageId from, PageId to) override;
