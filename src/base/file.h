@@ -30,6 +30,7 @@ class MappedFile {
 std::string read_file(const std::filesystem::path& path);
 
 // Temporary file beside `path`, fsync, rename: a reader sees the old content or the new, never a part.
-void write_file_atomic(const std::filesystem::path& path, std::string_view content);
+// `mode` are the permissions, less the umask.
+void write_file_atomic(const std::filesystem::path& path, std::string_view content, unsigned mode = 0644);
 
 }  // namespace hearth

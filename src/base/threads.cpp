@@ -75,7 +75,8 @@ Quota cgroup_quota(const std::string& root) {
          v1 ? std::vector<std::string>{"/sys/fs/cgroup/" + controllers, "/sys/fs/cgroup/cpu"}
             : std::vector<std::string>{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
       for (std::string at = path;; at.resize(at.rfind('/'))) {
-        const std::string folder = root + base + at;
+        std::string folder = root;
+        folder.append(base).append(at);
         if (const double cpus = folder_quota(folder); cpus < least.cpus) least = {cpus, folder};
         if (at.empty() || at.rfind('/') == std::string::npos) break;
       }

@@ -16,6 +16,7 @@
 #include "cli/history.h"
 #include "cli/line_editor.h"
 #include "cli/local_worker.h"
+#include "cli/parameters.h"
 #include "cli/statistics.h"
 #include "cli/wrap.h"
 #include "worker/open_model.h"
@@ -60,6 +61,8 @@ constexpr const char* shortcuts_help = R"(Available keyboard shortcuts:
   Ctrl-W             Delete the word before the cursor
   Ctrl-J             Begin a new line without sending
   Ctrl-L             Clear the screen
+  Ctrl-G             Change the message in your editor (OLLAMA_EDITOR, VISUAL, EDITOR)
+  Ctrl-Z             Suspend; fg comes back
   Ctrl-C             Stop the answer, or drop the line
   Ctrl-D             Leave (on an empty line)
 )";
@@ -140,13 +143,13 @@ class Conversation {
     WordWrap wrap(options_.no_wrap ? 0 : terminal_width(STDOUT_FILENO));
     const auto show = [&](const std::string& text) {
       answer += text;
-      std::fputs(wrap.push(text).c_str(), stdout);
+      std::fputs(wrap.push(printable(text)).c_str(), stdout);
       std::fflush(stdout);
     };
     try {
       if (worker_ == nullptr) start();
       Request request = request_of(options_, all);
-      for (const auto& [key, value] : parameters_) request.sampling.options.as_object()[key] = value;
+      parameters_.apply(request);
       const auto done = worker_->ask(request, show, [] { return interrupted.load(); });
       std::fputs((wrap.flush() + "\n\n").c_str(), stdout);
       messages_ = std::move(all);
@@ -208,53 +211,23 @@ class Conversation {
   }
 
   void set_parameter(const std::string& rest) {
-    std::istringstream words(rest);
-    std::string name, value;
-    words >> name;
-    std::getline(words >> std::ws, value);
-    constexpr std::array numbers{"temperature",
-                                 "top_k",
-                                 "top_p",
-                                 "min_p",
-                                 "typical_p",
-                                 "seed",
-                                 "repeat_last_n",
-                                 "repeat_penalty",
-                                 "presence_penalty",
-                                 "frequency_penalty",
-                                 "mirostat",
-                                 "mirostat_tau",
-                                 "mirostat_eta",
-                                 "num_predict"};
-    if (name == "stop" && !value.empty()) {
-      std::istringstream stops(value);
-      options_.stop.clear();
-      for (std::string stop; stops >> stop;) options_.stop.push_back(stop);
-    } else if (std::find(numbers.begin(), numbers.end(), name) == numbers.end()) {
-      return say(name.empty() ? set_help
-                              : fmt::format("Unknown parameter '{}'. Type /? set for the names", name));
-    } else {
-      char* end = nullptr;
-      const double number = std::strtod(value.c_str(), &end);
-      if (value.empty() || *end != '\0') return say(fmt::format("'{}' is no number", value));
-      if (name == "num_predict") {
-        options_.max_tokens = number > 0 ? static_cast<uint32_t>(number) : 0;
-      } else {
-        parameters_[name] = number;
-      }
+    std::vector<std::string> words = words_of(rest);
+    if (words.empty()) return say(set_help);
+    const std::string name = words.front();
+    words.erase(words.begin());
+    try {
+      say(fmt::format("Set parameter '{}' to '{}'", name, parameters_.set(name, words)));
+    } catch (const Error& e) {
+      say(fmt::format("Error: {}", e.what()));
     }
-    say(fmt::format("Set parameter '{}' to '{}'", name, value));
   }
 
   void show(const std::string& what) {
     if (what == "system")
       return say(options_.system.empty() ? "No system message was set." : options_.system);
     if (what == "parameters") {
-      if (parameters_.empty() && options_.stop.empty()) return say("No parameters were set.");
-      for (const auto& [key, value] : parameters_)
-        fmt::print("{:<20} {}\n", std::string(key), json::serialize(value));
-      for (const std::string& stop : options_.stop) fmt::print("{:<20} {}\n", "stop", stop);
-      return;
+      const std::string rows = parameters_.rows();
+      return rows.empty() ? say("No parameters were set.") : fmt::print("{}", rows);
     }
     if (what == "info") return show_info();
     if (what == "template") {
@@ -295,7 +268,7 @@ class Conversation {
   LineEditor editor_;
   std::unique_ptr<LocalWorker> worker_;
   std::vector<ChatMessage> messages_;
-  json::object parameters_;
+  Parameters parameters_;
 };
 
 }  // namespace

@@ -1,13 +1,16 @@
 #include "cli/line_editor.h"
 
+#include <fmt/format.h>
 #include <signal.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <initializer_list>
+#include <utility>
 
+#include "base/error.h"
+#include "cli/editor.h"
 #include "cli/wrap.h"
 
 namespace hearth {
@@ -15,75 +18,65 @@ namespace {
 
 constexpr char ctrl(char letter) { return static_cast<char>(letter & 0x1f); }
 constexpr char escape_byte = 27, delete_byte = 127;
+constexpr std::string_view replacement = "\xef\xbf\xbd";  // U+FFFD
+constexpr std::string_view continuation = "... ";
 
 bool continues(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
+bool is_control(char byte) { return static_cast<unsigned char>(byte) < 32 || byte == delete_byte; }
+bool is_blank(char byte) { return byte == ' ' || byte == '\n' || byte == '\t'; }
 
-// Raw input while a line is read; the former settings come back whatever happens.
-class RawTerminal {
- public:
-  RawTerminal(int in, int out) : in_(in), out_(out) { enter(); }
-  ~RawTerminal() { leave(); }
-  RawTerminal(const RawTerminal&) = delete;
-  RawTerminal& operator=(const RawTerminal&) = delete;
-
-  void enter() {
-    active_ = ::tcgetattr(in_, &before_) == 0;
-    if (!active_) return;
-    termios raw = before_;
-    raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | ISIG | IEXTEN);
-    raw.c_iflag &= ~static_cast<tcflag_t>(IXON | ICRNL);
-    raw.c_cc[VMIN] = 1;
-    raw.c_cc[VTIME] = 0;
-    ::tcsetattr(in_, TCSADRAIN, &raw);
-    put("\x1b[?2004h");
-  }
-  void leave() {
-    if (!active_) return;
-    put("\x1b[?2004l");
-    ::tcsetattr(in_, TCSADRAIN, &before_);
-    active_ = false;
-  }
-
- private:
-  void put(std::string_view bytes) const {
-    if (::write(out_, bytes.data(), bytes.size()) < 0)
-      return;  // a terminal that is gone is noticed when reading
-  }
-  int in_, out_;
-  termios before_{};
-  bool active_ = false;
-};
+// Bytes of the character that begins with this one; 0 if none does.
+size_t character_size(char first) {
+  const auto byte = static_cast<unsigned char>(first);
+  return byte < 0x80 ? 1 : byte < 0xc2 ? 0 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : byte < 0xf5 ? 4 : 0;
+}
 
 }  // namespace
+
+void EditBuffer::replace(std::string_view text) {
+  text_.clear();
+  while (!text.empty()) {
+    const Character c = first_character(text);
+    text_ += c.valid ? c.bytes : replacement;
+    text.remove_prefix(c.bytes.size());
+  }
+  cursor_ = text_.size();
+}
+
+// A mark that combines with what is before it is no place for the cursor.
+bool EditBuffer::joins(size_t at) const {
+  return at < text_.size() && !is_control(text_[at]) &&
+         first_character(std::string_view(text_).substr(at)).columns == 0;
+}
 
 size_t EditBuffer::before(size_t at) const {
   if (at == 0) return 0;
   do --at;
-  while (at > 0 && continues(text_[at]));
+  while (at > 0 && (continues(text_[at]) || joins(at)));
   return at;
 }
 
 size_t EditBuffer::after(size_t at) const {
   if (at >= text_.size()) return text_.size();
   do ++at;
-  while (at < text_.size() && continues(text_[at]));
+  while (at < text_.size() && (continues(text_[at]) || joins(at)));
   return at;
 }
 
 size_t EditBuffer::word_before(size_t at) const {
-  while (at > 0 && text_[at - 1] == ' ') --at;
-  while (at > 0 && text_[at - 1] != ' ') --at;
+  while (at > 0 && is_blank(text_[at - 1])) --at;
+  while (at > 0 && !is_blank(text_[at - 1])) --at;
   return at;
 }
 
 size_t EditBuffer::word_after(size_t at) const {
-  while (at < text_.size() && text_[at] == ' ') ++at;
-  while (at < text_.size() && text_[at] != ' ') ++at;
+  while (at < text_.size() && is_blank(text_[at])) ++at;
+  while (at < text_.size() && !is_blank(text_[at])) ++at;
   return at;
 }
 
 EditBuffer::Event EditBuffer::insert(std::string_view bytes) {
-  text_.insert(cursor_, bytes);
+  text_.insert(text_.begin() + static_cast<ptrdiff_t>(cursor_), bytes.begin(), bytes.end());
   cursor_ += bytes.size();
   return Event::redraw;
 }
@@ -106,19 +99,54 @@ EditBuffer::Event EditBuffer::recall(int step) {
 
 EditBuffer::Event EditBuffer::feed(char byte) {
   if (!escape_.empty()) {
+    if (byte == escape_byte) {  // the former was a key of its own
+      escape_ = byte;
+      return Event::none;
+    }
     escape_ += byte;
     const bool sequence = escape_.size() > 1 && (escape_[1] == '[' || escape_[1] == 'O');
     const bool complete = sequence ? escape_.size() > 2 && byte >= 0x40 && byte != '[' : escape_.size() == 2;
-    if (!complete && escape_.size() < 16) return Event::none;
-    return escape_done();
+    constexpr size_t longest_escape = 16;
+    return complete || escape_.size() >= longest_escape ? escape_done() : Event::none;
   }
+  if (!character_.empty()) return continue_character(byte);
   if (byte == escape_byte) {
     escape_ = byte;
     return Event::none;
   }
-  if (pasting_) return insert(byte == '\r' ? "\n" : std::string_view(&byte, 1));
-  if (static_cast<unsigned char>(byte) < 32 || byte == delete_byte) return control(byte);
-  return insert({&byte, 1});
+  if (pasting_) return paste(byte);
+  if (is_control(byte)) return control(byte);
+  if (character_size(byte) == 1) return insert({&byte, 1});
+  if (character_size(byte) == 0) return insert(replacement);
+  character_ = byte;
+  return Event::none;
+}
+
+EditBuffer::Event EditBuffer::continue_character(char byte) {
+  if (!continues(byte)) {
+    character_.clear();
+    insert(replacement);
+    const Event event = feed(byte);
+    return event == Event::none ? Event::redraw : event;
+  }
+  character_ += byte;
+  if (character_.size() < character_size(character_[0])) return Event::none;
+  const std::string whole = std::exchange(character_, {});
+  return insert(first_character(whole).valid ? std::string_view(whole) : replacement);
+}
+
+// Lines of a paste end in a carriage return, a newline or both. Other control characters are left out.
+EditBuffer::Event EditBuffer::paste(char byte) {
+  const bool second_half = byte == '\n' && after_return_;
+  after_return_ = byte == '\r';
+  if (second_half) return Event::none;
+  if (byte == '\r' || byte == '\n') return insert("\n");
+  if (byte == '\t') return insert("\t");
+  if (is_control(byte)) return Event::none;
+  if (character_size(byte) == 1) return insert({&byte, 1});
+  if (character_size(byte) == 0) return insert(replacement);
+  character_ = byte;
+  return Event::none;
 }
 
 EditBuffer::Event EditBuffer::control(char byte) {
@@ -142,6 +170,7 @@ EditBuffer::Event EditBuffer::control(char byte) {
       if (text_.empty()) return Event::end_of_file;
       return erase(cursor_, after(cursor_));
     case ctrl('Z'): return Event::suspend;
+    case ctrl('G'): return Event::edit;
     case '\t': return insert(" ");
     default: return Event::none;
   }
@@ -150,20 +179,72 @@ EditBuffer::Event EditBuffer::control(char byte) {
 EditBuffer::Event EditBuffer::escape_done() {
   const std::string sequence = escape_.substr(1);
   escape_.clear();
-  if (sequence == "[200~" || sequence == "[201~") {
-    pasting_ = sequence == "[200~";
+  if (sequence == "[201~") {
+    pasting_ = false;
     return Event::none;
   }
-  if (sequence == "[A" || sequence == "OA") return recall(-1);
-  if (sequence == "[B" || sequence == "OB") return recall(1);
-  if (sequence == "[3~") return erase(cursor_, after(cursor_));
-  if (sequence == "[D" || sequence == "OD") cursor_ = before(cursor_);
-  if (sequence == "[C" || sequence == "OC") cursor_ = after(cursor_);
-  if (sequence == "[H" || sequence == "OH" || sequence == "[1~") cursor_ = 0;
-  if (sequence == "[F" || sequence == "OF" || sequence == "[4~") cursor_ = text_.size();
-  if (sequence == "b" || sequence == "[1;5D") cursor_ = word_before(cursor_);
-  if (sequence == "f" || sequence == "[1;5C") cursor_ = word_after(cursor_);
+  if (pasting_) return Event::none;  // nothing that is pasted moves the cursor
+  if (sequence == "[200~") {
+    pasting_ = true;
+    after_return_ = false;
+    return Event::none;
+  }
+  const auto is_one_of = [&](std::initializer_list<std::string_view> all) {
+    return std::find(all.begin(), all.end(), sequence) != all.end();
+  };
+  if (is_one_of({"[A", "OA"})) return recall(-1);
+  if (is_one_of({"[B", "OB"})) return recall(1);
+  if (is_one_of({"[3~"})) return erase(cursor_, after(cursor_));
+  if (is_one_of({"\x7f", "\x08"})) return erase(word_before(cursor_), cursor_);
+  if (is_one_of({"d"})) return erase(cursor_, word_after(cursor_));
+  if (is_one_of({"\r", "\n"})) return insert("\n");
+  if (is_one_of({"[D", "OD"})) cursor_ = before(cursor_);
+  if (is_one_of({"[C", "OC"})) cursor_ = after(cursor_);
+  if (is_one_of({"[H", "OH", "[1~", "[7~"})) cursor_ = 0;
+  if (is_one_of({"[F", "OF", "[4~", "[8~"})) cursor_ = text_.size();
+  if (is_one_of({"b", "[1;5D", "[1;3D"})) cursor_ = word_before(cursor_);
+  if (is_one_of({"f", "[1;5C", "[1;3C"})) cursor_ = word_after(cursor_);
   return Event::redraw;
+}
+
+Layout lay_out(std::string_view prompt, std::string_view next_prompt, const std::string& text, size_t cursor,
+               uint32_t columns) {
+  Layout out{{std::string(prompt)}, 0, 0};
+  uint32_t column = display_width(prompt);
+  const auto new_row = [&](std::string_view begin) {
+    out.rows.emplace_back(begin);
+    column = display_width(begin);
+  };
+  for (size_t at = 0;;) {
+    const bool here = at == cursor;
+    const Character c = at < text.size() ? first_character(std::string_view(text).substr(at)) : Character{};
+    const bool newline = c.bytes == "\n";
+    const bool tab = c.bytes == "\t";
+    const bool odd = !c.bytes.empty() && !newline && !tab && (!c.valid || printable(c.bytes).empty());
+    const uint32_t width = tab ? 4 : odd ? 1 : c.columns;
+    // The cursor needs a column of its own, so a full row is followed by another.
+    if (column + width > columns || (here && column >= columns)) new_row("");
+    if (here) out.cursor_row = out.rows.size() - 1;
+    if (here) out.cursor_column = column;
+    if (at >= text.size()) return out;
+    if (newline) {
+      new_row(next_prompt);
+    } else {
+      out.rows.back() += tab ? std::string_view("    ") : odd ? replacement : c.bytes;
+      column += width;
+    }
+    at += c.bytes.size();
+  }
+}
+
+bool LineEditor::fill() {
+  char bytes[4096];
+  ssize_t got = 0;
+  do {
+    got = ::read(in_, bytes, sizeof bytes);
+  } while (got < 0 && errno == EINTR);
+  if (got > 0) typed_.assign(bytes, static_cast<size_t>(got));
+  return got > 0;
 }
 
 void LineEditor::write(std::string_view bytes) const {
@@ -175,79 +256,89 @@ void LineEditor::write(std::string_view bytes) const {
   }
 }
 
-// Redraws from the prompt on: back to its row, clear what is below, print, put the cursor where it belongs.
-// Rows are counted from display widths, so wrapped lines and wide characters stay in place.
+// Back to the first row of the last drawing, clear what is below, print, put the cursor where it belongs.
+// Rows are broken here and not by the terminal, so the cursor's way is known; a text higher than the screen
+// shows the part that ends at the cursor.
 void LineEditor::draw(std::string_view prompt, std::string_view placeholder, const EditBuffer& buffer) {
-  const uint32_t columns = std::max(1U, terminal_width(out_) == 0 ? 80U : terminal_width(out_));
-  const auto rows_and_column = [&](const std::string& text) {
-    uint32_t row = 0, column = display_width(std::string(prompt));
-    for (size_t at = 0; at <= text.size();) {
-      const size_t end = std::min(text.find('\n', at), text.size());
-      column += display_width(text.substr(at, end - at));
-      row += column / columns;
-      column %= columns;
-      if (end == text.size()) break;
-      ++row;
-      column = 0;
-      at = end + 1;
-    }
-    return std::pair(row, column);
-  };
-  std::string out = cursor_row_ > 0 ? "\x1b[" + std::to_string(cursor_row_) + "A\r" : "\r";
-  out += "\x1b[J" + std::string(prompt);
-  std::string shown;
-  for (const char c : buffer.text()) shown += c == '\n' ? "\r\n" : std::string(1, c);
-  out += shown;
-  if (buffer.text().empty() && !placeholder.empty()) {
-    out += "\x1b[90m" + std::string(placeholder) + "\x1b[0m";
-    out += "\x1b[" + std::to_string(display_width(std::string(placeholder))) + "D";
-  } else {
-    const auto [end_row, end_column] = rows_and_column(buffer.text());
-    const auto [row, column] = rows_and_column(buffer.text().substr(0, buffer.cursor()));
-    if (end_column == 0 && end_row > 0 && buffer.text().back() != '\n')
-      out += " \r";  // the terminal wraps late
-    if (end_row > row) out += "\x1b[" + std::to_string(end_row - row) + "A";
-    out += "\r";
-    if (column > 0) out += "\x1b[" + std::to_string(column) + "C";
-    cursor_row_ = row;
+  const Terminal::Size size = terminal_.size();
+  Layout layout = lay_out(prompt, continuation, buffer.text(), buffer.cursor(), size.columns);
+  if (buffer.text().empty() && display_width(prompt) + display_width(placeholder) < size.columns) {
+    layout.rows.back() += fmt::format("\x1b[90m{}\x1b[0m", placeholder);
   }
-  if (buffer.text().empty()) cursor_row_ = 0;
+  const size_t first = layout.cursor_row >= size.rows ? layout.cursor_row - size.rows + 1 : 0;
+  const size_t last = std::min<size_t>(layout.rows.size(), first + size.rows) - 1;
+  const auto move = [](size_t by, char direction) {
+    return by > 0 ? fmt::format("\x1b[{}{}", by, direction) : std::string();
+  };
+  std::string out = move(cursor_row_, 'A');
+  out += "\r\x1b[J";
+  for (size_t row = first; row <= last; ++row) out.append(row > first ? "\r\n" : "").append(layout.rows[row]);
+  out.append(move(last - layout.cursor_row, 'A')).append("\r").append(move(layout.cursor_column, 'C'));
+  cursor_row_ = layout.cursor_row - first;
   write(out);
 }
 
+// Feeds what was typed until something other than the text changes; a paste is drawn once, not per byte.
+EditBuffer::Event LineEditor::take(EditBuffer& buffer) {
+  using Event = EditBuffer::Event;
+  if (typed_.empty() && !fill()) return Event::end_of_file;
+  Event result = Event::none;
+  size_t used = 0;
+  while (used < typed_.size()) {
+    const Event event = buffer.feed(typed_[used++]);
+    if (event == Event::none) continue;
+    result = event;
+    if (event != Event::redraw) break;
+  }
+  typed_.erase(0, used);
+  return result;
+}
+
+// The editor has the terminal to itself as the shell would give it.
+void LineEditor::edit_outside(EditBuffer& buffer) {
+  terminal_.restore();
+  try {
+    buffer.replace(edit_in_program(buffer.text()));
+  } catch (const Error& e) {
+    write(fmt::format("\r\n{}\r\n", e.what()));
+    cursor_row_ = 0;
+  }
+  terminal_.edit();
+}
+
 LineEditor::Result LineEditor::read(std::string_view prompt, std::string_view placeholder) {
+  using Event = EditBuffer::Event;
   static const std::vector<std::string> none;
-  RawTerminal terminal(in_, out_);
   EditBuffer buffer(history_ != nullptr ? history_->entries() : none);
   cursor_row_ = 0;
+  terminal_.edit();
   draw(prompt, placeholder, buffer);
   for (;;) {
-    char byte = 0;
-    const ssize_t got = ::read(in_, &byte, 1);
-    if (got < 0 && errno == EINTR) {
+    const Event event = take(buffer);
+    if (event == Event::none) continue;
+    if (event == Event::clear_screen) {
+      write("\x1b[2J\x1b[H");
+      cursor_row_ = 0;
+    }
+    if (event == Event::suspend) {
+      terminal_.restore();
+      ::kill(0, SIGTSTP);  // the whole job: the worker process too
+      terminal_.edit();
+    }
+    if (event == Event::edit) edit_outside(buffer);
+    if (event == Event::redraw || event == Event::clear_screen || event == Event::suspend ||
+        event == Event::edit) {
       draw(prompt, placeholder, buffer);
       continue;
     }
-    const EditBuffer::Event event = got <= 0 ? EditBuffer::Event::end_of_file : buffer.feed(byte);
-    switch (event) {
-      case EditBuffer::Event::none: break;
-      case EditBuffer::Event::clear_screen:
-        write("\x1b[2J\x1b[H");
-        cursor_row_ = 0;
-        [[fallthrough]];
-      case EditBuffer::Event::redraw: draw(prompt, placeholder, buffer); break;
-      case EditBuffer::Event::suspend:
-        terminal.leave();
-        ::kill(0, SIGTSTP);
-        terminal.enter();
-        draw(prompt, placeholder, buffer);
-        break;
-      case EditBuffer::Event::submit: write("\x1b[J\r\n"); return {Result::Kind::line, buffer.text()};
-      case EditBuffer::Event::interrupt: write("\x1b[J\r\n"); return {Result::Kind::interrupt, buffer.text()};
-      case EditBuffer::Event::end_of_file:
-        write("\x1b[J\r\n");
-        return {Result::Kind::end_of_file, buffer.text()};
-    }
+    buffer.move_to_end();  // what was typed stays visible as a whole above what follows
+    draw(prompt, "", buffer);
+    write("\r\n");
+    terminal_.answer();
+    const auto kind = event == Event::submit      ? Result::Kind::line
+                      : event == Event::interrupt ? Result::Kind::interrupt
+                                                  : Result::Kind::end_of_file;
+    return {kind, buffer.text()};
   }
 }
 

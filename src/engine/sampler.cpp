@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <utility>
 
 #include "base/error.h"
+#include "engine/sampling/candidates.h"
 
 namespace hearth {
 namespace {
@@ -29,11 +31,26 @@ uint64_t spread(uint64_t& x) {
   return z ^ (z >> 31);
 }
 
-double log_sum(std::span<const float> logits) {
-  const double best = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float x : logits) sum += std::exp(static_cast<double>(x) - best);
-  return best + std::log(sum);
+// How many candidates can be alive at once. With a top-k: twice as many as it keeps, so that one pass over
+// the scores finds them; without: all.
+size_t most_candidates(const SamplingOptions& o, uint32_t vocabulary) {
+  if (o.temperature == 0) return 0;
+  if (o.top_k <= 0 || o.mirostat != 0) return vocabulary;
+  constexpr size_t least = 256;
+  return std::min<size_t>(vocabulary, std::max(least, 2 * static_cast<size_t>(o.top_k)));
+}
+
+[[noreturn]] void nothing_to_choose(std::span<const float> logits, bool filtered) {
+  const bool numbers = std::any_of(logits.begin(), logits.end(), [](float x) { return x > none; });
+  if (!numbers) {
+    throw Error(Code::device_lost, "the model's scores are not numbers",
+                "the model file may be damaged: verify it, or try HEARTH_CPU=portable");
+  }
+  if (filtered) {
+    throw Error(Code::bad_request, "the output format allows no further token",
+                "check the grammar or schema");
+  }
+  throw Error(Code::bad_request, "option logit_bias bans every token", "ban fewer tokens");
 }
 
 }  // namespace
@@ -51,20 +68,45 @@ void validate(const SamplingOptions& o) {
   require(o.mirostat >= 0 && o.mirostat <= 2, "mirostat", o.mirostat, "0, 1 or 2");
   require(o.mirostat_tau >= 0 && std::isfinite(o.mirostat_tau), "mirostat_tau", o.mirostat_tau, "0 or more");
   require(o.mirostat_eta >= 0 && std::isfinite(o.mirostat_eta), "mirostat_eta", o.mirostat_eta, "0 or more");
+  for (const auto& [token, bias] : o.logit_bias) {
+    require(!std::isnan(bias), fmt::format("logit_bias of token {}", token.value).c_str(), bias, "a number");
+  }
+}
+
+RecentTokens::RecentTokens(int32_t last, uint32_t vocabulary) {
+  if (last == 0) return;
+  counts_.resize(vocabulary);
+  if (last < 0) {
+    distinct_.reserve(vocabulary);
+    return;
+  }
+  last_ = static_cast<size_t>(last);
+  // A window larger than any conversation would ask for memory that nothing needs: it grows as it fills.
+  constexpr size_t most_reserved = 1U << 16;
+  window_.reserve(std::min(last_, most_reserved));
+  distinct_.reserve(std::min(last_, most_reserved) + 1);
+}
+
+void RecentTokens::add(TokenId token) {
+  if (token.value < 0 || static_cast<size_t>(token.value) >= counts_.size()) return;
+  if (last_ > 0 && window_.size() == last_) {
+    const int32_t old = std::exchange(window_[oldest_], token.value);
+    oldest_ = (oldest_ + 1) % last_;
+    if (--counts_[static_cast<size_t>(old)] == 0) std::erase(distinct_, old);
+  } else if (last_ > 0) {
+    window_.push_back(token.value);
+  }
+  if (counts_[static_cast<size_t>(token.value)]++ == 0) distinct_.push_back(token.value);
 }
 
 Sampler::Sampler(SamplingOptions options, uint32_t vocabulary)
-    : options_(std::move(options)), vocabulary_(vocabulary) {
+    : options_(std::move(options)), vocabulary_(vocabulary), room_(most_candidates(options_, vocabulary)) {
   validate(options_);
-  mu_ = 2 * options_.mirostat_tau;
-  scores_.resize(vocabulary);
+  mu_ = 2 * static_cast<double>(options_.mirostat_tau);
+  if (options_.penalises()) recent_ = RecentTokens(options_.repeat_last_n, vocabulary);
+  if (options_.penalises() || !options_.logit_bias.empty()) scores_.resize(vocabulary);
   allowed_.resize((vocabulary + 63) / 64);
-  candidates_.reserve(vocabulary);
-  counts_.resize(vocabulary);
-  seen_.reserve(options_.repeat_last_n > 0
-                    ? std::min<size_t>(vocabulary, static_cast<size_t>(options_.repeat_last_n) + 1)
-                    : vocabulary);
-  if (options_.repeat_last_n > 0) window_.reserve(static_cast<size_t>(options_.repeat_last_n));
+  candidates_.reserve(room_);
   reseed(options_.seed ? *options_.seed : (uint64_t{std::random_device{}()} << 32) | std::random_device{}());
 }
 
@@ -86,214 +128,106 @@ double Sampler::uniform() {
   return static_cast<double>(result >> 11) * 0x1p-53;
 }
 
-void Sampler::accept(TokenId token) {
-  if (options_.repeat_last_n == 0 || token.value < 0 || static_cast<uint32_t>(token.value) >= vocabulary_)
-    return;
-  if (options_.repeat_last_n > 0 && window_.size() == static_cast<size_t>(options_.repeat_last_n)) {
-    const TokenId old = window_[window_at_];
-    if (--counts_[static_cast<size_t>(old.value)] == 0) std::erase(seen_, old.value);
-    window_[window_at_] = token;
-    window_at_ = (window_at_ + 1) % window_.size();
-  } else if (options_.repeat_last_n > 0) {
-    window_.push_back(token);
-  }
-  if (counts_[static_cast<size_t>(token.value)]++ == 0) seen_.push_back(token.value);
-}
-
-// A positive score is divided by the repeat penalty, a negative one multiplied (Keskar et al. 2019).
-void Sampler::penalise() {
-  const SamplingOptions& o = options_;
-  if (o.repeat_penalty == 1.0F && o.presence_penalty == 0.0F && o.frequency_penalty == 0.0F) return;
-  for (const int32_t token : seen_) {
-    float& score = scores_[static_cast<size_t>(token)];
-    score = score > 0 ? score / o.repeat_penalty : score * o.repeat_penalty;
-    score -=
-        o.presence_penalty + o.frequency_penalty * static_cast<float>(counts_[static_cast<size_t>(token)]);
-  }
-}
-
-void Sampler::gather(std::span<const float> logits, const TokenFilter* filter) {
+// The scores with bias and penalties; the model's own where there are none. A positive score is divided by
+// the repeat penalty, a negative one multiplied (Keskar et al. 2019).
+std::span<const float> Sampler::adjusted(std::span<const float> logits) {
+  if (scores_.empty()) return logits;
   std::copy(logits.begin(), logits.end(), scores_.begin());
   for (const auto& [token, bias] : options_.logit_bias) {
     if (token.value >= 0 && static_cast<uint32_t>(token.value) < vocabulary_)
       scores_[static_cast<size_t>(token.value)] += bias;
   }
-  penalise();
+  for (const int32_t token : recent_.distinct()) {
+    float& score = scores_[static_cast<size_t>(token)];
+    score = score > 0 ? score / options_.repeat_penalty : score * options_.repeat_penalty;
+    score -= options_.presence_penalty +
+             options_.frequency_penalty * static_cast<float>(recent_.occurrences(token));
+  }
+  return scores_;
+}
+
+// Fills the candidates with the `count` best scores, or with all of them if there is room. One pass: whenever
+// the room is used up it is cut back to `count`, and from then on only what beats the last of those comes in.
+// Ids rise, so an equal that comes later is the worse one.
+void Sampler::gather(std::span<const float> scores, size_t count, bool filtered) {
+  float least = none;
   candidates_.clear();
-  if (filter == nullptr) {
-    for (uint32_t i = 0; i < vocabulary_; ++i) {
-      if (scores_[i] > none)
-        candidates_.push_back({scores_[i], static_cast<int32_t>(i), 0});  // false for NaN
-    }
-  } else {
-    std::fill(allowed_.begin(), allowed_.end(), ~uint64_t{0});
-    filter->mask(allowed_);
-    for (uint32_t i = 0; i < vocabulary_; ++i) {
-      const bool allowed = ((allowed_[i / 64] >> (i % 64)) & 1U) != 0;
-      if (allowed && scores_[i] > none) candidates_.push_back({scores_[i], static_cast<int32_t>(i), 0});
-    }
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (!(scores[i] > least) || (filtered && !allowed(i))) continue;  // also what is not a number
+    candidates_.push_back({scores[i], static_cast<int32_t>(i), 0});
+    if (candidates_.size() < room_ || room_ == vocabulary_) continue;
+    sampling::keep_best(candidates_, count);
+    least = candidates_.back().score;
   }
-  if (!candidates_.empty()) return;
-  if (filter != nullptr && std::any_of(logits.begin(), logits.end(), [](float x) { return x > none; })) {
-    throw Error(Code::bad_request, "the output format allows no further token",
-                "check the grammar or schema");
+  if (count < vocabulary_ && !candidates_.empty()) sampling::keep_best(candidates_, count);
+}
+
+TokenId Sampler::greedy(std::span<const float> scores, bool filtered) const {
+  float best = none;
+  int32_t token = -1;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (!(scores[i] > best) || (filtered && !allowed(i))) continue;
+    best = scores[i];
+    token = static_cast<int32_t>(i);
   }
-  throw Error(Code::device_lost, "the model's scores are not numbers",
-              "the model file may be damaged: verify it, or try HEARTH_CPU=portable");
-}
-
-// The best `count` candidates in order: score first, then the lower id.
-void Sampler::keep_best(size_t count) {
-  const auto better = [](const Candidate& a, const Candidate& b) {
-    return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
-  };
-  if (count < candidates_.size()) {
-    std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<ptrdiff_t>(count),
-                     candidates_.end(), better);
-    candidates_.resize(count);
-  }
-  std::sort(candidates_.begin(), candidates_.end(), better);
-}
-
-void Sampler::softmax() {
-  const float best = candidates_.front().logit;
-  if (best == std::numeric_limits<float>::infinity()) {
-    for (Candidate& c : candidates_) c.p = c.logit == best ? 1.0F : 0.0F;
-  } else {
-    for (Candidate& c : candidates_) c.p = std::exp(c.logit - best);
-  }
-  double sum = 0;  // of a whole vocabulary: floats would lose the tail
-  for (const Candidate& c : candidates_) sum += static_cast<double>(c.p);
-  for (Candidate& c : candidates_) c.p = static_cast<float>(static_cast<double>(c.p) / sum);
-}
-
-// Scores relative to the best, so that the smallest temperature cannot overflow them. Candidates are in
-// order.
-void Sampler::heat() {
-  const float best = candidates_.front().logit;
-  if (best == std::numeric_limits<float>::infinity()) return;
-  for (Candidate& c : candidates_) c.logit = (c.logit - best) / options_.temperature;
-}
-
-// Locally typical sampling (Meister et al. 2022): keeps the tokens whose surprise is nearest to the entropy.
-void Sampler::cut_typical() {
-  softmax();
-  double exact = 0;
-  for (const Candidate& c : candidates_) exact -= c.p > 0 ? static_cast<double>(c.p * std::log(c.p)) : 0.0;
-  const auto entropy = static_cast<float>(exact);
-  const auto oddness = [entropy](const Candidate& c) { return std::fabs(-std::log(c.p) - entropy); };
-  std::sort(candidates_.begin(), candidates_.end(), [&](const Candidate& a, const Candidate& b) {
-    const float x = oddness(a), y = oddness(b);
-    return x < y || (x == y && a.token < b.token);
-  });
-  double sum = 0;
-  size_t keep = 0;
-  while (keep < candidates_.size() && (keep == 0 || sum < static_cast<double>(options_.typical_p)))
-    sum += static_cast<double>(candidates_[keep++].p);
-  candidates_.resize(keep);
-  keep_best(keep);
-}
-
-void Sampler::cut_top_p() {
-  softmax();
-  double sum = 0;
-  size_t keep = 0;
-  while (keep < candidates_.size() && (keep == 0 || sum < static_cast<double>(options_.top_p)))
-    sum += static_cast<double>(candidates_[keep++].p);
-  candidates_.resize(keep);
-}
-
-void Sampler::cut_min_p() {
-  softmax();
-  const float least = options_.min_p * candidates_.front().p;
-  size_t keep = 1;
-  while (keep < candidates_.size() && candidates_[keep].p >= least) ++keep;
-  candidates_.resize(keep);
-}
-
-TokenId Sampler::greedy() const {
-  const auto best =
-      std::max_element(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
-        return a.logit < b.logit || (a.logit == b.logit && a.token > b.token);
-      });
-  return {best->token};
+  return {token};
 }
 
 TokenId Sampler::draw() {
-  softmax();
-  double left = uniform();
+  double left = uniform() * sampling::total_weight(candidates_);
+  const Candidate* chosen = &candidates_.front();
   for (const Candidate& c : candidates_) {
-    left -= static_cast<double>(c.p);
-    if (left < 0) return {c.token};
+    if (c.weight == 0) continue;
+    chosen = &c;  // the last one stays where rounding leaves a rest
+    left -= c.weight;
+    if (left < 0) break;
   }
-  return {candidates_.front().token};  // rounding: the sum fell short of 1
+  return {chosen->token};
 }
 
-// Mirostat (Basu et al. 2021): keeps the surprise near tau. Version 1 estimates the tail's exponent and
-// derives a top-k from it; version 2 cuts by surprise directly.
 TokenId Sampler::draw_mirostat() {
-  softmax();
+  sampling::weigh(candidates_, options_.temperature);
   if (options_.mirostat == 1) {
-    constexpr size_t looked_at = 100;
-    double above = 0, below = 0;
-    for (size_t i = 0; i + 1 < std::min(looked_at, candidates_.size()); ++i) {
-      const double t = std::log(static_cast<double>(i + 2) / static_cast<double>(i + 1));
-      const double b =
-          std::log(static_cast<double>(candidates_[i].p) / static_cast<double>(candidates_[i + 1].p));
-      if (!std::isfinite(b)) break;
-      above += t * b;
-      below += t * t;
-    }
-    const double s = below > 0 ? above / below : 1;
-    const double epsilon = s - 1;
-    const double n = vocabulary_;
-    const double k =
-        std::pow(epsilon * std::exp2(static_cast<double>(mu_)) / (1 - std::pow(n, -epsilon)), 1 / s);
-    if (std::isfinite(k))
-      candidates_.resize(static_cast<size_t>(std::clamp(k, 1.0, static_cast<double>(candidates_.size()))));
+    sampling::keep_mirostat_1(candidates_, mu_, vocabulary_);
   } else {
-    size_t keep = 1;
-    while (keep < candidates_.size() && -std::log2(candidates_[keep].p) <= mu_) ++keep;
-    candidates_.resize(keep);
+    sampling::keep_mirostat_2(candidates_, mu_);
   }
   const TokenId chosen = draw();
-  for (const Candidate& c : candidates_) {
-    if (c.token == chosen.value) mu_ -= options_.mirostat_eta * (-std::log2(c.p) - options_.mirostat_tau);
-  }
+  const auto of_chosen = std::find_if(candidates_.begin(), candidates_.end(),
+                                      [chosen](const Candidate& c) { return c.token == chosen.value; });
+  const double surprise = -std::log2(of_chosen->weight / sampling::total_weight(candidates_));
+  mu_ -= static_cast<double>(options_.mirostat_eta) * (surprise - static_cast<double>(options_.mirostat_tau));
   return chosen;
 }
 
 TokenId Sampler::choose(std::span<const float> logits, const TokenFilter* filter) {
-  gather(logits, filter);
-  if (options_.temperature == 0) return greedy();
-  if (options_.mirostat != 0) {
-    keep_best(candidates_.size());
-    heat();
-    return draw_mirostat();
+  if (logits.size() != vocabulary_) {
+    throw Error(Code::bug, fmt::format("{} scores for a vocabulary of {}", logits.size(), vocabulary_),
+                "please report it");
   }
-  keep_best(options_.top_k > 0 ? static_cast<size_t>(options_.top_k) : candidates_.size());
-  if (options_.typical_p < 1) cut_typical();
-  if (options_.top_p < 1) cut_top_p();
-  if (options_.min_p > 0) cut_min_p();
-  heat();
+  const std::span<const float> scores = adjusted(logits);
+  const bool filtered = filter != nullptr;
+  if (filtered) {
+    std::fill(allowed_.begin(), allowed_.end(), ~uint64_t{0});
+    filter->mask(allowed_);
+  }
+  if (options_.temperature == 0) {
+    const TokenId best = greedy(scores, filtered);
+    if (best.value < 0) nothing_to_choose(logits, filtered);
+    return best;
+  }
+  const bool best_only = options_.top_k > 0 && options_.mirostat == 0;
+  gather(scores, best_only ? static_cast<size_t>(options_.top_k) : vocabulary_, filtered);
+  if (candidates_.empty()) nothing_to_choose(logits, filtered);
+  sampling::settle_infinities(candidates_);
+  if (options_.mirostat != 0) return draw_mirostat();
+  const bool cuts = options_.typical_p < 1 || options_.top_p < 1 || options_.min_p > 0;
+  if (cuts) sampling::weigh(candidates_, 1);
+  if (options_.typical_p < 1) sampling::keep_typical(candidates_, static_cast<double>(options_.typical_p));
+  if (options_.top_p < 1) sampling::keep_top_p(candidates_, static_cast<double>(options_.top_p));
+  if (options_.min_p > 0) sampling::keep_min_p(candidates_, static_cast<double>(options_.min_p));
+  if (!cuts || options_.temperature != 1) sampling::weigh(candidates_, options_.temperature);
   return draw();
-}
-
-double log_probability(std::span<const float> logits, TokenId token) {
-  return static_cast<double>(logits[static_cast<size_t>(token.value)]) - log_sum(logits);
-}
-
-std::vector<TokenId> likeliest(std::span<const float> logits, size_t count) {
-  std::vector<TokenId> ids(logits.size());
-  for (size_t i = 0; i < ids.size(); ++i) ids[i] = {static_cast<int32_t>(i)};
-  count = std::min(count, ids.size());
-  std::partial_sort(
-      ids.begin(), ids.begin() + static_cast<ptrdiff_t>(count), ids.end(), [&](TokenId a, TokenId b) {
-        const float x = logits[static_cast<size_t>(a.value)], y = logits[static_cast<size_t>(b.value)];
-        return x > y || (x == y && a < b);
-      });
-  ids.resize(count);
-  return ids;
 }
 
 }  // namespace hearth

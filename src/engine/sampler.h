@@ -25,44 +25,66 @@ struct SamplingOptions {
   int32_t mirostat = 0;  // 0 = off, 1 or 2
   float mirostat_tau = 5.0F, mirostat_eta = 0.1F;
   std::optional<uint64_t> seed;         // none = drawn from the system; Sampler::seed() says which
-  std::map<TokenId, float> logit_bias;  // added to the score; −infinity bans
+  std::map<TokenId, float> logit_bias;  // added to the score; −infinity bans, ids outside count for nothing
+
+  bool penalises() const {
+    return repeat_last_n != 0 &&
+           (repeat_penalty != 1.0F || presence_penalty != 0.0F || frequency_penalty != 0.0F);
+  }
 };
 
 // Throws Error(bad_request) naming the option that is out of range.
 void validate(const SamplingOptions& options);
 
+// A token that can still be drawn. Weights are probabilities but for a common factor.
+struct Candidate {
+  float score = 0;
+  int32_t token = 0;
+  double weight = 0;
+};
+
+// The last tokens of a sequence, or all of them, each with the number of times it occurs.
+class RecentTokens {
+ public:
+  RecentTokens() = default;  // remembers nothing
+  // `last`: −1 = all. Ids from `vocabulary` on are not remembered.
+  RecentTokens(int32_t last, uint32_t vocabulary);
+
+  void add(TokenId token);
+  // Each remembered token once, in no order.
+  std::span<const int32_t> distinct() const noexcept { return distinct_; }
+  uint32_t occurrences(int32_t token) const { return counts_[static_cast<size_t>(token)]; }
+
+ private:
+  size_t last_ = 0;               // most tokens of the window; 0 = no bound
+  std::vector<uint32_t> counts_;  // [vocabulary]
+  std::vector<int32_t> window_;   // ring; empty when there is no bound
+  size_t oldest_ = 0;
+  std::vector<int32_t> distinct_;
+};
+
 // Draws tokens. The order of its steps: bias, penalties, filter, top-k, typical-p, top-p, min-p, temperature,
-// draw; mirostat replaces the cuts. The same seed, scores and history give the same tokens on every machine
-// with the same build. Copying a sampler copies its state.
+// draw; mirostat replaces the cuts. The same seed, scores and history give the same tokens with every
+// compiler and standard library. Copying a sampler copies its state. Not thread-safe.
 class Sampler {
  public:
   Sampler(SamplingOptions options, uint32_t vocabulary);
 
-  // Chooses from one row of scores [vocabulary]; does not allocate. Throws Error(device_lost) if no score is
-  // a number, Error(bad_request) if the filter allows none.
+  // Chooses from one row of scores [vocabulary]; does not allocate (a copy does once). Scores of −infinity
+  // and those that are not numbers are never chosen, of several +infinity each is as likely. Throws
+  // Error(device_lost) if no score is a number, Error(bad_request) if the filter or the bias allow none.
   TokenId choose(std::span<const float> logits, const TokenFilter* filter);
   // Remembers a token of the prompt or one that was chosen, for the penalties.
-  void accept(TokenId token);
+  void accept(TokenId token) { recent_.add(token); }
 
   uint64_t seed() const noexcept { return seed_; }
   void reseed(uint64_t seed);
 
  private:
-  struct Candidate {
-    float logit;
-    int32_t token;
-    float p;
-  };
-
-  void gather(std::span<const float> logits, const TokenFilter* filter);
-  void penalise();
-  void keep_best(size_t count);
-  void softmax();
-  void heat();
-  void cut_typical();
-  void cut_top_p();
-  void cut_min_p();
-  TokenId greedy() const;
+  std::span<const float> adjusted(std::span<const float> logits);
+  void gather(std::span<const float> scores, size_t count, bool filtered);
+  TokenId greedy(std::span<const float> scores, bool filtered) const;
+  bool allowed(size_t token) const { return ((allowed_[token / 64] >> (token % 64)) & 1U) != 0; }
   TokenId draw();
   TokenId draw_mirostat();
   double uniform();
@@ -71,20 +93,26 @@ class Sampler {
   uint32_t vocabulary_;
   uint64_t seed_ = 0;
   uint64_t state_[4] = {};         // xoshiro256**
-  float mu_ = 0;                   // mirostat's running target
-  std::vector<float> scores_;      // [vocabulary] after bias and penalties
+  double mu_ = 0;                  // mirostat's running bound of the surprise, in bits
+  RecentTokens recent_;            // of use only where the options penalise
+  std::vector<float> scores_;      // [vocabulary] after bias and penalties; empty where there are none
   std::vector<uint64_t> allowed_;  // bit per token
+  size_t room_;                    // most candidates at a time
   std::vector<Candidate> candidates_;
-  std::vector<uint32_t> counts_;  // [vocabulary] occurrences within the window
-  std::vector<TokenId> window_;   // ring of the last repeat_last_n tokens; empty when there is no bound
-  size_t window_at_ = 0;
-  std::vector<int32_t> seen_;  // tokens with a count above 0, each once
 };
 
-// Natural logarithm of the probability of `token` under the raw scores.
-double log_probability(std::span<const float> logits, TokenId token);
+struct TokenLogProbability {
+  TokenId token;
+  double value = 0;  // natural logarithm, 0 or less
+};
 
-// The `count` likeliest tokens of the raw scores, best first (equals: lowest id first).
-std::vector<TokenId> likeliest(std::span<const float> logits, size_t count);
+struct LogProbabilities {
+  double chosen = 0;
+  std::vector<TokenLogProbability> best;  // likeliest first, of equals the lowest id
+};
+
+// Under the raw scores, before any option: that of `chosen`, and the `count` likeliest tokens with theirs.
+// Scores that are not numbers count as −infinity. Throws Error(device_lost) if no score is a number.
+LogProbabilities log_probabilities(std::span<const float> logits, TokenId chosen, size_t count);
 
 }  // namespace hearth

@@ -210,6 +210,8 @@ TEST(Sampler, AFilterIsNeverLeft) {
   const Nothing nothing;
   EXPECT_THROW(sampler.choose(std::vector<float>(10, 1.0F), &nothing), Error);
   EXPECT_THROW(sampler.choose(std::vector<float>(10, NAN), nullptr), Error);
+  EXPECT_THROW(sampler.choose(std::vector<float>(10, -INFINITY), nullptr), Error);
+  EXPECT_THROW(sampler.choose(std::vector<float>(11, 1.0F), nullptr), Error);
 }
 
 TEST(Sampler, MirostatKeepsTheSurpriseNearItsTarget) {
@@ -227,7 +229,7 @@ TEST(Sampler, MirostatKeepsTheSurpriseNearItsTarget) {
         for (size_t k = 0; k < logits.size(); ++k) logits[k] = -1.1F * std::log(static_cast<float>(k + 1));
         std::shuffle(logits.begin(), logits.end(), random);
         const TokenId t = sampler.choose(logits, nullptr);
-        if (i >= settled) surprise -= log_probability(logits, t) / std::log(2.0);
+        if (i >= settled) surprise -= log_probabilities(logits, t, 0).chosen / std::log(2.0);
       }
       // The surprise is measured on the uncut distribution, so it lies above what the cut one has.
       EXPECT_NEAR(surprise / (times - settled), static_cast<double>(tau), 1.6) << version << " " << tau;
@@ -272,15 +274,34 @@ TEST(Sampler, OptionsOutOfRangeAreNamed) {
   EXPECT_NE(message([](SamplingOptions& o) { o.mirostat = 3; }).find("mirostat"), std::string::npos);
   EXPECT_NE(message([](SamplingOptions& o) { o.repeat_last_n = -2; }).find("repeat_last_n"),
             std::string::npos);
+  EXPECT_NE(message([](SamplingOptions& o) { o.logit_bias[{7}] = NAN; }).find("logit_bias of token 7"),
+            std::string::npos);
 }
 
-TEST(Sampler, LikeliestAndTheirProbabilities) {
-  const std::vector<float> logits{0, 2, 1, 2};
-  const auto best = likeliest(logits, 3);
-  EXPECT_EQ(best, (std::vector<TokenId>{{1}, {3}, {2}}));
-  double sum = 0;
-  for (int i = 0; i < 4; ++i) sum += std::exp(log_probability(logits, {i}));
-  EXPECT_NEAR(sum, 1, 1e-9);
+TEST(LogProbabilities, OfTheChosenAndTheLikeliest) {
+  const std::vector<float> logits{0, 2, NAN, 1, 2, -INFINITY};
+  const LogProbabilities p = log_probabilities(logits, {3}, 3);
+  const double sum = 1 + 2 * std::exp(2.0) + std::exp(1.0);
+  EXPECT_NEAR(p.chosen, 1 - std::log(sum), 1e-9);
+  ASSERT_EQ(p.best.size(), 3U);
+  EXPECT_EQ(p.best[0].token.value, 1);  // of equals the lowest id
+  EXPECT_EQ(p.best[1].token.value, 4);
+  EXPECT_EQ(p.best[2].token.value, 3);
+  EXPECT_NEAR(p.best[0].value, 2 - std::log(sum), 1e-9);
+  EXPECT_EQ(log_probabilities(logits, {0}, 50).best.size(), 4U);  // the others cannot be chosen
+  EXPECT_EQ(log_probabilities(logits, {5}, 0).chosen, -INFINITY);
+  EXPECT_EQ(log_probabilities(std::vector<float>{1, INFINITY, INFINITY}, {1}, 0).chosen, -std::log(2.0));
+  EXPECT_THROW(log_probabilities(std::vector<float>{NAN, -INFINITY}, {0}, 1), Error);
+}
+
+TEST(LogProbabilities, TheBestOfManyAreFoundInOnePass) {
+  const auto logits = random_logits(5000, 21);
+  const auto order = ranking(logits);
+  for (const size_t count : {1, 20, 500}) {
+    const LogProbabilities p = log_probabilities(logits, {0}, count);
+    ASSERT_EQ(p.best.size(), count);
+    for (size_t i = 0; i < count; ++i) EXPECT_EQ(p.best[i].token.value, order[i]) << i;
+  }
 }
 
 }  // namespace

@@ -1,0 +1,200 @@
+// Routing and experts, heads of embedding models and windows against naive double arithmetic, over odd sizes
+// and several threads.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "rig.h"
+
+namespace hearth {
+namespace {
+
+using Row = std::vector<double>;
+
+struct Case {
+  std::string set;
+  uint32_t threads = 1, rows = 1;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const char* set : {"portable", ""}) {
+    for (const uint32_t threads : {1U, 3U, 7U}) {
+      for (const uint32_t rows : {1U, 6U, 37U}) all.push_back({set, threads, rows});
+    }
+  }
+  return all;
+}
+
+Row softmaxed(Row x) {
+  const double best = *std::max_element(x.begin(), x.end());
+  double sum = 0;
+  for (double& v : x) sum += v = std::exp(v - best);
+  for (double& v : x) v /= sum;
+  return x;
+}
+
+// The chosen experts and their weights of one row of router scores.
+std::vector<std::pair<size_t, double>> chosen(const Route& o, const Row& scores) {
+  const Row all = softmaxed(scores);
+  std::vector<size_t> order(scores.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+  order.resize(o.used);
+  Row weights;
+  for (const size_t e : order) weights.push_back(o.softmax_before ? all[e] : scores[e]);
+  if (!o.softmax_before) weights = softmaxed(weights);
+  double sum = 0;
+  for (const double w : weights) sum += w;
+  std::vector<std::pair<size_t, double>> out;
+  for (size_t i = 0; i < order.size(); ++i) {
+    const bool scaled = o.softmax_before && o.renormalise;
+    out.emplace_back(order[i], static_cast<double>(o.scale) * (scaled ? weights[i] / sum : weights[i]));
+  }
+  return out;
+}
+
+Matrix slice_of(const Matrix& stack, size_t rows, size_t index) {
+  const auto first = stack.begin() + static_cast<long>(rows * index);
+  return {first, first + static_cast<long>(rows)};
+}
+
+struct Mixture {
+  uint32_t experts = 0, used = 0, hidden = 0;
+  bool before = true, renormalise = true;
+  float scale = 1;
+};
+
+void check_mixture(const Case& c, const Mixture& m) {
+  constexpr uint32_t width = 64;
+  Rig rig(c.set, c.threads);
+  const Act x = rig.act(width), route = rig.act(2 * m.used), y = rig.act(width);
+  const Weight table = rig.weight(c.rows, width), router = rig.weight(m.experts, width, 0.2F);
+  const Route r{x, route, router, m.experts, m.used, m.before, m.renormalise, m.scale};
+  const Weight gate = rig.weight(m.hidden, width, 0.2F, 0, m.experts),
+               up = rig.weight(m.hidden, width, 0.2F, 0, m.experts),
+               down = rig.weight(width, m.hidden, 0.2F, 0, m.experts);
+  rig.push(Embed{x, table, 1});
+  rig.push(r);
+  rig.push(Experts{x, route, y, x, gate, up, down, 0.5F, 2, 0.25F, m.used, m.hidden, Act1::silu});
+  rig.push(Pool{y, PoolKind::none, {}, {}, width});
+  const Matrix in = rig.matrix(table), scores = times(in, rig.matrix(router));
+  Matrix wanted = in;
+  for (size_t i = 0; i < c.rows; ++i) {
+    for (const auto& [e, weight] : chosen(r, scores[i])) {
+      const Row g = times({in[i]}, slice_of(rig.matrix(gate), m.hidden, e))[0];
+      const Row u = times({in[i]}, slice_of(rig.matrix(up), m.hidden, e))[0];
+      Row h(m.hidden);
+      for (size_t k = 0; k < m.hidden; ++k) h[k] = 0.5 * g[k] / (1 + std::exp(-0.5 * g[k])) * 2 * u[k];
+      const Row d = times({h}, slice_of(rig.matrix(down), width, e))[0];
+      for (size_t k = 0; k < width; ++k) wanted[i][k] += weight * 0.25 * d[k];
+    }
+  }
+  SCOPED_TRACE(c.set + " threads " + std::to_string(c.threads) + " experts " + std::to_string(m.experts));
+  expect_near(rig.run(c.rows), wanted, 1e-4);
+}
+
+TEST(Experts, EveryWayToChooseAndWeigh) {
+  for (const Case& c : cases()) {
+    check_mixture(c, {8, 2, 96, true, true, 1});
+    check_mixture(c, {5, 5, 32, true, false, 2.5F});
+    check_mixture(c, {33, 1, 160, false, true, 1});
+    check_mixture(c, {7, 3, 64, false, false, 0.5F});
+  }
+}
+
+TEST(Experts, EqualScoresChooseTheLowestNumbers) {
+  for (const Case& c : cases()) {
+    Rig rig(c.set, c.threads);
+    const Act x = rig.act(32), route = rig.act(6);
+    const Weight table = rig.weight(c.rows, 32), router = rig.weight(9, 32, 0, 0.1F);
+    rig.push(Embed{x, table, 1});
+    rig.push(Route{x, route, router, 9, 3, true, true, 1});
+    rig.push(Pool{route, PoolKind::none, {}, {}, 6});
+    const double third = 1.0 / 3;
+    expect_near(rig.run(c.rows), Matrix(c.rows, Row{0, 1, 2, third, third, third}), 1e-5);
+  }
+}
+
+TEST(Pooling, RankIsASoftmaxOverItsClassifier) {
+  for (const Case& c : cases()) {
+    Rig rig(c.set, c.threads);
+    const Act x = rig.act(96);
+    const Weight table = rig.weight(c.rows, 96), classifier = rig.weight(5, 96, 0.1F),
+                 bias = rig.weight(1, 5);
+    rig.push(Embed{x, table, 1});
+    rig.push(Pool{x, PoolKind::rank, classifier, bias, 5});
+    Matrix wanted = times(rig.matrix(table), rig.matrix(classifier));
+    const Row b = rig.matrix(bias)[0];
+    for (Row& row : wanted) {
+      for (size_t k = 0; k < 5; ++k) row[k] += b[k];
+      row = softmaxed(row);
+    }
+    expect_near(rig.run(c.rows), wanted, 1e-5);
+  }
+}
+
+TEST(Pooling, LastFirstAndNoneGiveTheWantedRows) {
+  for (const Case& c : cases()) {
+    for (const PoolKind kind : {PoolKind::none, PoolKind::first, PoolKind::last}) {
+      Rig rig(c.set, c.threads);
+      const Act x = rig.act(32);
+      const Weight table = rig.weight(c.rows, 32);
+      rig.push(Embed{x, table, 1.5F});
+      rig.push(Pool{x, kind, {}, {}, 32});
+      Matrix wanted = rig.matrix(table);
+      for (Row& row : wanted) {
+        for (double& v : row) v *= 1.5;
+      }
+      expect_near(rig.run(c.rows), wanted, 1e-6);
+    }
+  }
+}
+
+TEST(Scores, SoftCapBiasAndScaleOfTheVocabulary) {
+  for (const Case& c : cases()) {
+    for (const uint32_t vocabulary : {1U, 63U, 200U}) {
+      Rig rig(c.set, c.threads);
+      const Act x = rig.act(64), y = rig.act(64);
+      const Weight table = rig.weight(c.rows, 64), gain = rig.weight(1, 64, 0.1F, 1),
+                   head = rig.weight(vocabulary, 64, 0.3F), bias = rig.weight(1, vocabulary);
+      rig.push(Embed{x, table, 1});
+      rig.push(Norm{x, y, gain, {}, NormKind::rms, 1e-6F});
+      rig.push(Logits{y, head, bias, 0.5F, 3});
+      Matrix normed = rig.matrix(table);
+      const Row g = rig.matrix(gain)[0], b = rig.matrix(bias)[0];
+      for (Row& row : normed) {
+        double square = 0;
+        for (const double v : row) square += v * v / 64;
+        for (size_t k = 0; k < 64; ++k) row[k] *= g[k] / std::sqrt(square + 1e-6);
+      }
+      Matrix wanted = times(normed, rig.matrix(head));
+      for (Row& row : wanted) {
+        for (size_t k = 0; k < vocabulary; ++k) row[k] = 3 * std::tanh((0.5 * row[k] + b[k]) / 3);
+      }
+      expect_near(rig.run(c.rows), wanted, 2e-5);
+    }
+  }
+}
+
+TEST(Combining, WithAndWithoutAnother) {
+  for (const Case& c : cases()) {
+    Rig rig(c.set, c.threads);
+    const Act x = rig.act(40), y = rig.act(40), z = rig.act(40);
+    const Weight table = rig.weight(c.rows, 40);
+    rig.push(Embed{x, table, 1});
+    rig.push(Combine{x, {}, y, -2, 9});
+    rig.push(Combine{y, x, z, 0.5F, 3});
+    rig.push(Pool{z, PoolKind::none, {}, {}, 40});
+    Matrix wanted = rig.matrix(table);
+    for (Row& row : wanted) {
+      for (double& v : row) v = 0.5 * -2 * v + 3 * v;
+    }
+    expect_near(rig.run(c.rows), wanted, 1e-6);
+  }
+}
+
+}  // namespace
+}  // namespace hearth

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "device/device.h"
+
+namespace hearth {
+
+using Matrix = std::vector<std::vector<double>>;  // [rows][cols]
+
+// A program under construction with its weights (all F32) and a device to run it on.
+class Rig {
+ public:
+  explicit Rig(std::string set, uint32_t threads = 2)
+      : device_(open_cpu_device({std::move(set), threads, true})) {}
+
+  Act act(uint32_t cols) {
+    program.acts.push_back({cols});
+    return {static_cast<uint32_t>(program.acts.size()), cols};
+  }
+  void push(Op op) {
+    program.ops.push_back(op);
+    program.layer_of.push_back(0);
+  }
+  // Normally distributed values; `stack` matrices one after the other.
+  Weight weight(uint32_t rows, uint32_t cols, float scale = 1, float offset = 0, uint32_t stack = 1) {
+    std::vector<float> values(size_t{rows} * cols * stack);
+    std::normal_distribution<float> normal;
+    for (float& v : values) v = normal(random_) * scale + offset;
+    program.weights.push_back({"w", DType::f32, {rows, cols, stack}});
+    values_.push_back(std::move(values));
+    return {static_cast<uint32_t>(values_.size())};
+  }
+  Matrix matrix(Weight w) const {
+    const Shape& s = program.weights[w.id - 1].shape;
+    Matrix m(s.rows * s.stack, std::vector<double>(s.cols));
+    for (size_t r = 0; r < m.size(); ++r) {
+      for (size_t c = 0; c < s.cols; ++c) m[r][c] = static_cast<double>(values_[w.id - 1][r * s.cols + c]);
+    }
+    return m;
+  }
+
+  // Rows of the embedding table as input; one sequence of `rows` tokens. The program must end in Pool
+  // or Logits.
+  Matrix run(uint32_t rows, KvType kv = KvType::f32) {
+    if (const auto* pool = std::get_if<Pool>(&program.ops.back())) program.outputs = pool->outputs;
+    if (const auto* head = std::get_if<Logits>(&program.ops.back())) {
+      program.outputs = static_cast<uint32_t>(program.weights[head->weight.id - 1].shape.rows);
+    }
+    Plan plan;
+    plan.kv = {kv, kv};
+    for (size_t i = 0; i < program.caches.size(); ++i)
+      plan.pages.push_back((rows + page_tokens - 1) / page_tokens);
+    const Layout layout = lay_out(program, rows);
+    plan.device.buffers = {{BufferKind::arena, layout.peak, false},
+                           {BufferKind::workspace, device_->workspace(program, rows), false},
+                           {BufferKind::results, uint64_t{rows} * program.outputs * 4, false}};
+    device_->reserve(plan, program);
+    for (uint32_t i = 0; i < values_.size(); ++i) {
+      const Shape shape = program.weights[i].shape;
+      device_->load({i + 1}, {"w", DType::f32, shape, std::as_bytes(std::span(values_[i]))});
+    }
+    const auto executable = device_->prepare(program, layout);
+    std::vector<TokenId> tokens;
+    std::vector<uint32_t> positions, wanted;
+    std::vector<PageId> pages;
+    for (uint32_t r = 0; r < rows; ++r) {
+      tokens.push_back({static_cast<int32_t>(r)});
+      positions.push_back(r);
+      wanted.push_back(r);
+      pages.push_back({r});
+    }
+    const std::vector<Slice> slices{{0, rows, 0}};
+    const std::vector<std::span<const PageId>> tables(program.caches.size(), pages);
+    StepInputs in;
+    in.tokens = tokens;
+    in.positions = positions;
+    in.slices = slices;
+    in.page_tables = tables;
+    in.table_stride = rows;
+    in.result_rows = wanted;
+    in.exact_rows = std::min(rows, 5U);  // both groups of kernels take part
+    executable->run(in);
+    const auto results = executable->results();
+    Matrix out;
+    for (size_t at = 0; at < results.size(); at += program.outputs) {
+      out.emplace_back(results.begin() + static_cast<long>(at),
+                       results.begin() + static_cast<long>(at + program.outputs));
+    }
+    return out;
+  }
+
+  Program program;
+
+ private:
+  std::unique_ptr<Device> device_;
+  std::vector<std::vector<float>> values_;
+  std::mt19937 random_{17};
+};
+
+inline void expect_near(const Matrix& a, const Matrix& b, double tolerance) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t r = 0; r < a.size(); ++r) {
+    ASSERT_EQ(a[r].size(), b[r].size());
+    for (size_t c = 0; c < a[r].size(); ++c) {
+      ASSERT_NEAR(a[r][c], b[r][c], tolerance * (1 + std::fabs(b[r][c]))) << "row " << r << " column " << c;
+    }
+  }
+}
+
+// x · wᵀ
+inline Matrix times(const Matrix& x, const Matrix& w) {
+  Matrix y(x.size(), std::vector<double>(w.size(), 0));
+  for (size_t i = 0; i < x.size(); ++i) {
+    for (size_t o = 0; o < w.size(); ++o) {
+      for (size_t k = 0; k < x[i].size(); ++k) y[i][o] += x[i][k] * w[o][k];
+    }
+  }
+  return y;
+}
+
+}  // namespace hearth
