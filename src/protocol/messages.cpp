@@ -43,24 +43,77 @@ Wish wish_of(const Json& j) {
           {find_kv_type(text(j, "k")), find_kv_type(text(j, "v"))}};
 }
 
-json::object request_json(const Request& r) {
-  json::array messages;
-  for (const ChatMessage& m : r.messages) messages.push_back({{"role", m.role}, {"content", m.content}});
-  json::object o{{"messages", messages},
-                 {"sampling", r.sampling.options},
-                 {"max_tokens", r.max_tokens},
-                 {"stop", strings(r.stop)}};
-  if (r.raw) o["raw"] = *r.raw;
+json::object call_json(const ToolCall& c) {
+  return {{"id", c.id}, {"name", c.name}, {"arguments", c.arguments}};
+}
+ToolCall call_of(const Json& j) { return {text(j, "id"), text(j, "name"), j.at("arguments")}; }
+
+json::object message_json(const ChatMessage& m) {
+  json::object o{{"role", m.role}, {"content", m.content}};
+  if (!m.thinking.empty()) o["thinking"] = m.thinking;
+  if (!m.tool_name.empty()) o["tool_name"] = m.tool_name;
+  if (!m.tool_call_id.empty()) o["tool_call_id"] = m.tool_call_id;
+  if (m.tool_calls.empty()) return o;
+  json::array calls;
+  for (const ToolCall& c : m.tool_calls) calls.push_back(call_json(c));
+  o["tool_calls"] = std::move(calls);
   return o;
 }
+std::string text_or_empty(const Json& j, const char* key) {
+  const Json* at = j.as_object().if_contains(key);
+  return at != nullptr ? json::value_to<std::string>(*at) : std::string();
+}
+ChatMessage message_of(const Json& j) {
+  ChatMessage m{text(j, "role"), text(j, "content"), text_or_empty(j, "thinking"), {}, {}, {}};
+  m.tool_name = text_or_empty(j, "tool_name");
+  m.tool_call_id = text_or_empty(j, "tool_call_id");
+  if (const Json* calls = j.as_object().if_contains("tool_calls")) {
+    for (const Json& c : calls->as_array()) m.tool_calls.push_back(call_of(c));
+  }
+  return m;
+}
+
+// Only what is set travels.
+json::object request_json(const Request& r) {
+  json::array messages;
+  for (const ChatMessage& m : r.messages) messages.push_back(message_json(m));
+  json::object o{{"messages", std::move(messages)}, {"sampling", r.sampling.options},
+                 {"max_tokens", r.max_tokens},      {"stop", strings(r.stop)},
+                 {"truncate", r.truncate},          {"render_only", r.render_only}};
+  if (r.raw) o["raw"] = *r.raw;
+  if (r.suffix) o["suffix"] = *r.suffix;
+  if (r.template_text) o["template"] = *r.template_text;
+  if (r.logprobs) o["logprobs"] = *r.logprobs;
+  if (!r.tools.is_null()) o["tools"] = r.tools;
+  if (!r.format.is_null()) o["format"] = r.format;
+  if (!r.embed.empty()) o["embed"] = strings(r.embed);
+  if (r.think.set) o["think"] = json::object{{"on", r.think.on}, {"level", r.think.level}};
+  return o;
+}
+
+template <class T>
+void read_optional(const Json& j, const char* key, std::optional<T>& to) {
+  if (const Json* at = j.as_object().if_contains(key)) to = json::value_to<T>(*at);
+}
+
 Request request_of(const Json& j) {
+  const json::object& o = j.as_object();
   Request r;
-  for (const Json& m : j.at("messages").as_array())
-    r.messages.push_back({text(m, "role"), text(m, "content")});
-  if (const Json* raw = j.as_object().if_contains("raw")) r.raw = json::value_to<std::string>(*raw);
+  for (const Json& m : j.at("messages").as_array()) r.messages.push_back(message_of(m));
   r.sampling.options = j.at("sampling");
   r.max_tokens = number<uint32_t>(j, "max_tokens");
   r.stop = strings(j, "stop");
+  r.truncate = j.at("truncate").as_bool();
+  r.render_only = j.at("render_only").as_bool();
+  read_optional(j, "raw", r.raw);
+  read_optional(j, "suffix", r.suffix);
+  read_optional(j, "template", r.template_text);
+  read_optional(j, "logprobs", r.logprobs);
+  if (const Json* tools = o.if_contains("tools")) r.tools = *tools;
+  if (const Json* format = o.if_contains("format")) r.format = *format;
+  if (o.contains("embed")) r.embed = strings(j, "embed");
+  if (const Json* think = o.if_contains("think"))
+    r.think = {true, think->at("on").as_bool(), text(*think, "level")};
   return r;
 }
 
@@ -118,6 +171,17 @@ struct EncodeToChild {
   json::object operator()(const to_child::Leave&) const { return {{"is", "leave"}}; }
 };
 
+from_child::Text text_of(const Json& j) {
+  from_child::Text m{{number<uint64_t>(j, "id")}, text(j, "text"), {}};
+  const Json* tokens = j.as_object().if_contains("tokens");
+  if (tokens == nullptr) return m;
+  for (const Json& t : tokens->as_array()) {
+    m.tokens.push_back({text(t, "text"), number<double>(t, "logprob"),
+                        json::value_to<std::vector<std::pair<std::string, double>>>(t.at("best"))});
+  }
+  return m;
+}
+
 struct EncodeFromChild {
   json::object operator()(const from_child::Ready& m) const {
     return {{"is", "ready"},
@@ -129,7 +193,23 @@ struct EncodeFromChild {
             {"notes", strings(m.notes)}};
   }
   json::object operator()(const from_child::Text& m) const {
-    return {{"is", "text"}, {"id", m.id.value}, {"text", m.text}};
+    json::object o{{"is", "text"}, {"id", m.id.value}, {"text", m.text}};
+    if (m.tokens.empty()) return o;
+    json::array tokens;
+    for (const from_child::TokenProbability& t : m.tokens) {
+      tokens.push_back({{"text", t.text}, {"logprob", t.logprob}, {"best", json::value_from(t.best)}});
+    }
+    o["tokens"] = std::move(tokens);
+    return o;
+  }
+  json::object operator()(const from_child::Thinking& m) const {
+    return {{"is", "thinking"}, {"id", m.id.value}, {"text", m.text}};
+  }
+  json::object operator()(const from_child::Called& m) const {
+    return {{"is", "called"}, {"id", m.id.value}, {"call", call_json(m.call)}};
+  }
+  json::object operator()(const from_child::Vectors& m) const {
+    return {{"is", "vectors"}, {"id", m.id.value}, {"vectors", json::value_from(m.vectors)}};
   }
   json::object operator()(const from_child::Done& m) const {
     return {{"is", "done"},
@@ -181,7 +261,13 @@ FromChild decode_from_child(const Json& j) {
                                number<double>(j, "seconds"),
                                strings(j, "notes")};
     }
-    if (is == "text") return from_child::Text{{number<uint64_t>(j, "id")}, text(j, "text")};
+    if (is == "text") return text_of(j);
+    if (is == "thinking") return from_child::Thinking{{number<uint64_t>(j, "id")}, text(j, "text")};
+    if (is == "called") return from_child::Called{{number<uint64_t>(j, "id")}, call_of(j.at("call"))};
+    if (is == "vectors") {
+      return from_child::Vectors{{number<uint64_t>(j, "id")},
+                                 json::value_to<std::vector<std::vector<float>>>(j.at("vectors"))};
+    }
     if (is == "done") {
       return from_child::Done{
           {number<uint64_t>(j, "id")}, text(j, "reason"), statistics_of(j.at("statistics"))};

@@ -20,17 +20,44 @@ struct SamplingChoice {
   Json options = json::object();  // "temperature", "top_k", "seed" …; unknown names are refused by the worker
 };
 
-struct ChatMessage {
-  std::string role, content;
+// A call of a tool: one that the model made, or one that a conversation tells of.
+struct ToolCall {
+  std::string id, name;
+  Json arguments = json::object();
 };
 
-// One request to a model: a conversation or a raw prompt.
+struct ChatMessage {
+  std::string role, content;
+  std::string thinking = {};  // what the assistant thought before it answered
+  std::vector<ToolCall> tool_calls = {};
+  std::string tool_name = {}, tool_call_id = {};  // of the result that a message of role "tool" carries
+};
+
+// Whether the model is to think before it answers. Not set: it does if it can.
+struct ThinkChoice {
+  bool set = false, on = false;
+  std::string level;  // "low", "medium", "high", "max"; empty = none given
+};
+
+// One request to a model: a conversation, a raw prompt, or texts to embed.
 struct Request {
   std::vector<ChatMessage> messages;
   std::optional<std::string> raw;  // used instead of messages, untemplated
+  Json tools = nullptr;            // array of tools as the client gave it
+  ThinkChoice think;
+  Json format = nullptr;                     // "json", a JSON Schema, or {"gbnf": "…"}
+  std::optional<std::string> suffix;         // fill in the middle: raw's text goes before, this after
+  std::optional<std::string> template_text;  // a Go template instead of the model's own
   SamplingChoice sampling;
   uint32_t max_tokens = 0;  // 0 = until the model ends or the context is full
   std::vector<std::string> stop;
+  std::optional<uint32_t> logprobs;  // report each token's probability and so many likeliest others
+  bool render_only = false;          // answer with the rendered prompt instead of generating
+
+  // Texts to embed, instead of all above. `truncate`: longer ones than the context are cut, which is
+  // reported; otherwise they are refused.
+  std::vector<std::string> embed;
+  bool truncate = true;
 };
 
 // Which file to load and how.
@@ -71,9 +98,29 @@ struct Ready {
   double load_seconds = 0;
   std::vector<std::string> notes;
 };
+// One generated token with its probability, as natural logarithms.
+struct TokenProbability {
+  std::string text;
+  double logprob = 0;
+  std::vector<std::pair<std::string, double>> best;  // the likeliest at this place
+};
 struct Text {
   RequestId id;
   std::string text;
+  std::vector<TokenProbability> tokens = {};  // only where asked for
+};
+struct Thinking {
+  RequestId id;
+  std::string text;
+};
+struct Called {
+  RequestId id;
+  ToolCall call;
+};
+// The normalised vectors of a request's texts, in order, and their tokens together.
+struct Vectors {
+  RequestId id;
+  std::vector<std::vector<float>> vectors;
 };
 struct Done {
   RequestId id;
@@ -89,7 +136,8 @@ struct Failed {
 }  // namespace from_child
 
 using ToChild = std::variant<to_child::Load, to_child::Start, to_child::Cancel, to_child::Leave>;
-using FromChild = std::variant<from_child::Ready, from_child::Text, from_child::Done, from_child::Failed>;
+using FromChild = std::variant<from_child::Ready, from_child::Text, from_child::Thinking, from_child::Called,
+                               from_child::Vectors, from_child::Done, from_child::Failed>;
 
 // Records ↔ JSON. Decoding throws Error(bug) on a message of another build.
 Json encode(const ToChild& message);

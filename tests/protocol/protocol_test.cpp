@@ -39,6 +39,50 @@ TEST(Messages, RequestSurvives) {
   EXPECT_EQ(back.request.sampling.options, r.sampling.options);
 }
 
+TEST(Messages, EveryFieldOfARequestSurvives) {
+  Request r;
+  r.messages = {{"assistant", "c", "why", {{"call_1", "f", json::object{{"x", 1}}}}}, {"tool", "42"}};
+  r.messages[1].tool_name = "f";
+  r.messages[1].tool_call_id = "call_1";
+  r.tools = json::array{json::object{{"type", "function"}}};
+  r.think = {true, true, "high"};
+  r.format = "json";
+  r.suffix = "";
+  r.template_text = "{{ .Prompt }}";
+  r.logprobs = 3;
+  r.render_only = true;
+  r.embed = {"a", ""};
+  r.truncate = false;
+  const Request back = std::get<to_child::Start>(trip(ToChild(to_child::Start{{1}, r}))).request;
+  EXPECT_EQ(back.messages[0].thinking, "why");
+  EXPECT_EQ(back.messages[0].tool_calls[0].arguments, r.messages[0].tool_calls[0].arguments);
+  EXPECT_EQ(back.messages[1].tool_name, "f");
+  EXPECT_EQ(back.messages[1].tool_call_id, "call_1");
+  EXPECT_EQ(back.tools, r.tools);
+  EXPECT_TRUE(back.think.set && back.think.on);
+  EXPECT_EQ(back.think.level, "high");
+  EXPECT_EQ(back.format, r.format);
+  EXPECT_EQ(back.suffix, "");
+  EXPECT_EQ(back.template_text, r.template_text);
+  EXPECT_EQ(back.logprobs, 3U);
+  EXPECT_TRUE(back.render_only);
+  EXPECT_EQ(back.embed, r.embed);
+  EXPECT_FALSE(back.truncate);
+}
+
+TEST(Messages, PiecesSurvive) {
+  const from_child::Text text{{5}, "hi", {{"hi", -0.5, {{"hi", -0.5}, {"ho", -1.25}}}}};
+  const auto back = std::get<from_child::Text>(trip(FromChild(text)));
+  EXPECT_EQ(back.tokens[0].best, text.tokens[0].best);
+  EXPECT_EQ(back.tokens[0].logprob, -0.5);
+  EXPECT_EQ(std::get<from_child::Thinking>(trip(FromChild(from_child::Thinking{{5}, "hm"}))).text, "hm");
+  const from_child::Called called{{5}, {"", "f", json::object{{"b", 1}, {"a", 2}}}};
+  const auto call = std::get<from_child::Called>(trip(FromChild(called))).call;
+  EXPECT_EQ(json::serialize(call.arguments), R"({"b":1,"a":2})");
+  const from_child::Vectors vectors{{5}, {{0.1F, -1e-30F}, {}}};
+  EXPECT_EQ(std::get<from_child::Vectors>(trip(FromChild(vectors))).vectors, vectors.vectors);
+}
+
 TEST(Messages, EventsSurvive) {
   Statistics s;
   s.prompt = 0.25;

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "protocol/messages.h"
+
+// Decides which worker processes live. Everything here happens on one executor (the server's): calls come
+// from it, events are delivered on it, nothing blocks.
+namespace hearth {
+
+// How a model is to be loaded. Two requests with equal specs share a worker; a request whose spec differs
+// reloads the model, except that `automatic` values are content with whatever is loaded.
+struct ModelSpec {
+  std::string key;   // digest or path: which weights
+  std::string name;  // as it is shown
+  LoadRequest load;
+  bool automatic_context = true;
+};
+
+// Residency that a request wishes for after it: unset keeps what the loaded model has.
+using KeepAlive = std::optional<std::chrono::nanoseconds>;  // negative = for ever
+inline constexpr std::chrono::nanoseconds forever{-1};
+
+// What the sink of a request gets, in order: any number of pieces, then exactly one Done or Failed.
+using Piece = std::variant<from_child::Text, from_child::Thinking, from_child::Called, from_child::Vectors,
+                           from_child::Done, from_child::Failed>;
+using PieceSink = std::function<void(const Piece&)>;
+
+struct Resident {
+  ModelSpec spec;
+  from_child::Ready ready;  // what it holds on which device
+  uint32_t running = 0, waiting = 0;
+  std::optional<std::chrono::system_clock::time_point> expires;  // none = for ever
+  bool stopping = false;
+};
+
+struct SchedulerPolicy {
+  std::chrono::nanoseconds keep_alive = std::chrono::minutes(5), load_timeout = std::chrono::minutes(5);
+  uint32_t most_loaded = 3, most_waiting = 512;
+  uint32_t parallel = 0;      // requests per worker at once; 0 = as many as its pages carry
+  uint64_t memory_bytes = 0;  // what all workers together may hold; 0 = what the system has available
+};
+
+class Scheduler {
+ public:
+  Scheduler(boost::asio::any_io_executor executor, SchedulerPolicy policy);
+  ~Scheduler();  // kills all workers
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // Queues a request; the worker is started, or another one evicted for it, as needed. An empty request
+  // (no messages, no raw, nothing to embed) loads the model and is done. Failed(busy) when the queue is full.
+  RequestId submit(const ModelSpec& spec, Request request, KeepAlive keep_alive, PieceSink sink);
+  // The request's sink gets Done("cancelled"); nothing if it is over.
+  void cancel(RequestId id);
+  // Ends the worker of these weights: at once if idle, else when its requests are done.
+  void unload(const std::string& key);
+  // No more requests; running ones are cancelled after `patience`. `done` is called when no worker lives.
+  void shut_down(std::chrono::nanoseconds patience, std::function<void()> done);
+
+  std::vector<Resident> residents() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hearth
