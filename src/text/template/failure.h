@@ -31,4 +31,7 @@ struct Failure {
   throw Failure{TemplateError::Kind::syntax, std::move(message), at};
 }
 
+// What a caller of the engine gets.
+TemplateError error_of(Failure failure);
+
 }  // namespace hearth::tmpl

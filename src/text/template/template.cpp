@@ -32,15 +32,6 @@ const char* remedy_of(Kind kind) {
   return "the model's chat template does not handle these messages";
 }
 
-TemplateError error_of(tmpl::Failure failure) {
-  std::string message = std::move(failure.message);
-  if (failure.kind != Kind::raised && failure.at.line > 0) {
-    message =
-        fmt::format("chat template, line {}, column {}: {}", failure.at.line, failure.at.column, message);
-  }
-  return {failure.kind, std::move(message), failure.at.line, failure.at.column};
-}
-
 }  // namespace
 
 TemplateError::TemplateError(Kind error_kind, std::string error_message, size_t error_line,
@@ -50,13 +41,22 @@ TemplateError::TemplateError(Kind error_kind, std::string error_message, size_t 
       line(error_line),
       column(error_column) {}
 
+TemplateError tmpl::error_of(Failure failure) {
+  std::string message = std::move(failure.message);
+  if (failure.kind != TemplateError::Kind::raised && failure.at.line > 0) {
+    message =
+        fmt::format("chat template, line {}, column {}: {}", failure.at.line, failure.at.column, message);
+  }
+  return {failure.kind, std::move(message), failure.at.line, failure.at.column};
+}
+
 Template Template::parse(std::string_view source, const Dialect& dialect) {
   auto tree = std::make_shared<tmpl::Tree>();
   tree->dialect = &dialect;
   try {
     dialect.parse(source, *tree);
   } catch (tmpl::Failure& failure) {
-    throw error_of(std::move(failure));
+    throw tmpl::error_of(std::move(failure));
   }
   tree->mentions = tmpl::mentions_of(*tree);
   return Template(std::move(tree));
@@ -67,7 +67,7 @@ Prompt Template::render(const Json& context, const RenderOptions& options) const
   try {
     text = tmpl::Evaluator(*tree_, context, options).render();
   } catch (tmpl::Failure& failure) {
-    throw error_of(std::move(failure));
+    throw tmpl::error_of(std::move(failure));
   }
   Prompt prompt;
   text.pieces(0, text.size(), [&](std::string_view bytes, Origin origin) {
