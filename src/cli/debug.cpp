@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <ctime>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "cli/environment.h"
 #include "cli/jsonl.h"
 #include "tensor/types.h"
+#include "text/chat_template.h"
 #include "text/detokenizer.h"
 #include "text/template.h"
 #include "worker/loaded_model.h"
@@ -212,27 +214,59 @@ std::tm clock_of(const std::string& text) {
   return now;
 }
 
+// A line with messages is a conversation as in Ollama's API, one with data is the dot of the template.
+Prompt render_go(const GoTemplate& chat, const Json& line, const RenderOptions& options) {
+  const json::object& o = line.as_object();
+  if (const Json* data = o.if_contains("data")) return chat.render_data(*data, options);
+  const auto text = [&](const char* key) -> std::optional<std::string> {
+    const Json* value = o.if_contains(key);
+    if (value == nullptr || value->is_null()) return {};
+    return std::string(value->as_string());
+  };
+  Conversation conversation;
+  if (const Json* messages = o.if_contains("messages"); messages != nullptr && messages->is_array())
+    conversation.messages.assign(messages->get_array().begin(), messages->get_array().end());
+  if (const Json* tools = o.if_contains("tools")) conversation.tools = *tools;
+  conversation.system = text("system").value_or("");
+  if (flag(line, "is_think_set", o.contains("think"))) conversation.think = flag(line, "think", false);
+  conversation.think_level = text("think_level").value_or("");
+  conversation.prompt = text("prompt");
+  conversation.suffix = text("suffix");
+  return chat.render(conversation, options);
+}
+
+void render_lines(const std::string& file, bool go, const RenderOptions& options) {
+  const std::string source = read_file(file);
+  std::function<Prompt(const Json&)> render;
+  if (go) {
+    render = [&, chat = GoTemplate::parse(source)](const Json& line) {
+      return render_go(chat, line, options);
+    };
+  } else {
+    render = [&, chat = Template::parse(source)](const Json& line) {
+      return chat.render(variables_of(line), options);
+    };
+  }
+  answer_lines([&](const Json& line, std::string& out) {
+    out = json::serialize(json::object{{"text", text_of(render(line))}});
+  });
+}
+
 void add_render(CLI::App& app) {
   auto file = std::make_shared<std::string>();
   auto now = std::make_shared<std::string>("2026-01-24 10:20:30");
   auto go = std::make_shared<bool>(false);
   auto jsonl = std::make_shared<bool>(false);
   app.add_option("TEMPLATE", *file, "file with the template's text")->required();
-  app.add_flag("--go", *go, "a Go template as in a Modelfile (not in this version)");
+  app.add_flag("--go", *go, "a Go template as in a Modelfile; lines are conversations, or {data}");
   app.add_flag("--jsonl", *jsonl, "answer JSON lines: the template's variables (the only form there is)");
   app.add_option("--now", *now,
                  "what the template takes for the time, or local; fixed so that output can be compared")
       ->capture_default_str();
   app.callback([file, go, now, jsonl] {
-    if (*go) {
-      throw Error(Code::unsupported, "Go templates are not in this version", "use a Jinja template");
-    }
-    const Template chat = Template::parse(read_file(*file));
     RenderOptions options;
     if (*now != "local") options.now = clock_of(*now);
-    answer_lines([&](const Json& line, std::string& out) {
-      out = json::serialize(json::object{{"text", text_of(chat.render(variables_of(line), options))}});
-    });
+    render_lines(*file, *go, options);
   });
 }
 

@@ -70,6 +70,10 @@ class Formatter {
     described(value);
     add(")");
   }
+  void element(const Value& of_container, char32_t verb, const Spec& spec) {
+    if (is_nil(of_container)) return add("<nil>");
+    value(of_container, verb, spec);
+  }
   void pad(const Marked& text, const Spec& spec);
   void integer(int64_t value, char32_t verb, const Spec& spec);
   void digits(int64_t value, unsigned base, char32_t verb, const Spec& spec);
@@ -286,7 +290,7 @@ void Formatter::container(const ObjectRef& object, char32_t verb, const Spec& sp
     mark("[");
     for (size_t i = 0; i < list->items.size(); ++i) {
       if (i > 0) mark(" ");
-      value(list->items[i], verb, spec);
+      element(list->items[i], verb, spec);
     }
     return mark("]");
   }
@@ -295,7 +299,7 @@ void Formatter::container(const ObjectRef& object, char32_t verb, const Spec& sp
     if (i > 0) mark(" ");
     text(*map->entries[i].key, verb, spec);
     mark(":");
-    value(map->entries[i].value, verb, spec);
+    element(map->entries[i].value, verb, spec);
   }
   mark("]");
 }

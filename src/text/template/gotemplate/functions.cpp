@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <vector>
 
 #include "text/template/gotemplate/compare.h"
 #include "text/template/gotemplate/evaluator.h"
@@ -123,8 +124,12 @@ Value json_function(const Environment& environment, Arguments a) {
 
 template <void (*Escape)(std::string_view, std::string&)>
 Value escaped(const Environment& environment, Arguments a) {
+  std::vector<Value> operands(a.begin(), a.end());
+  for (Value& each : operands) {
+    if (is_nil(each)) each = environment.maker.text("<no value>", Origin::model);
+  }
   Output plain(environment.meter);
-  print_operands(a, plain);
+  print_operands(operands, plain);
   const Marked text = plain.take();
   Output out(environment.meter);
   text.pieces(0, text.size(), [&](std::string_view bytes, Origin origin) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 
 #include "text/template/gotemplate/functions.h"
 #include "text/template/gotemplate/lexer.h"
@@ -13,6 +14,7 @@ namespace hearth::gotmpl {
 namespace {
 
 constexpr size_t deepest = 200;
+constexpr size_t most_variables_known = 1'000;
 
 class Parser {
  public:
@@ -46,7 +48,7 @@ class Parser {
   void otherwise(Body& out, Ended ended, std::string_view of);
   std::string quoted_name(std::string_view of);
   Body definition_body(std::string_view of, size_t& slots);
-  void keep(Definition definition);
+  void keep(Definition definition, const Token& open);
 
   Pipeline pipeline(std::string_view of, size_t most_variables = 1);
   void left_side(Pipeline& out, size_t most_variables, std::vector<std::string>& names);
@@ -58,12 +60,13 @@ class Parser {
   size_t declare(std::string name);
   void forget(size_t count) { variables_.resize(count); }
 
-  void resolve(Tree& tree, Body& body) const;
-  void resolve(Tree& tree, Node& node) const;
+  void resolve(Body& body) const;
+  void resolve(Node& node) const;
 
   Lexer lexer_;
   std::deque<Token> ahead_;
   std::vector<Definition> definitions_;
+  std::map<std::string, size_t> defined_;  // places in definitions_
   std::vector<std::string> variables_ = {"$"};
   size_t slots_ = 1;
   size_t ranges_ = 0;
@@ -115,7 +118,7 @@ Tree Parser::parse() {
   definitions_[0].slots = slots_;
   Tree tree;
   tree.definitions = std::move(definitions_);
-  for (Definition& definition : tree.definitions) resolve(tree, definition.body);
+  for (Definition& definition : tree.definitions) resolve(definition.body);
   return tree;
 }
 
@@ -253,13 +256,22 @@ Body Parser::definition_body(std::string_view of, size_t& slots) {
   return parsed;
 }
 
-void Parser::keep(Definition definition) {
-  const auto same = std::find_if(definitions_.begin() + 1, definitions_.end(),
-                                 [&](const Definition& other) { return other.name == definition.name; });
-  if (same == definitions_.end()) {
+// Whether a body is nothing but white space: such a definition gives way to another one.
+bool is_blank(const Body& body) {
+  return std::all_of(body.begin(), body.end(), [](const Node& node) {
+    const auto* text = std::get_if<TextNode>(&node.what);
+    return text && text->text->view().find_first_not_of(" \t\r\n") == std::string_view::npos;
+  });
+}
+
+void Parser::keep(Definition definition, const Token& open) {
+  const auto [same, added] = defined_.emplace(definition.name, definitions_.size());
+  if (added) {
     definitions_.push_back(std::move(definition));
-  } else if (!definition.body.empty()) {
-    *same = std::move(definition);
+  } else if (is_blank(definitions_[same->second].body)) {
+    definitions_[same->second] = std::move(definition);
+  } else if (!is_blank(definition.body)) {
+    fail(fmt::format("template \"{}\" is defined twice", definition.name), open);
   }
 }
 
@@ -271,7 +283,7 @@ void Parser::define(const Token& open) {
   close("define clause");
   definition.body = definition_body("define", definition.slots);
   if (definition.name.empty()) fail("a template cannot be named \"\"", open);
-  keep(std::move(definition));
+  keep(std::move(definition), open);
 }
 
 void Parser::block(Body& out, const Token& open) {
@@ -283,7 +295,7 @@ void Parser::block(Body& out, const Token& open) {
   Definition definition;
   definition.name = node.name;
   definition.body = definition_body("block", definition.slots);
-  keep(std::move(definition));
+  keep(std::move(definition), open);
   out.push_back({open.at, open.offset, std::move(node)});
 }
 
@@ -328,11 +340,14 @@ Pipeline Parser::pipeline(std::string_view of, size_t most_variables) {
       tmpl::fail_syntax("this stage of a pipeline cannot be called", parsed.at);
     out.commands.push_back(std::move(parsed));
     if (!peek_is(TokenKind::pipe)) break;
-    const Token pipe = take();
-    if (peek_is(TokenKind::close) || peek_is(TokenKind::right_paren)) fail("missing command behind |", pipe);
+    take();  // a pipeline may end with |
   }
   if (out.commands.empty()) fail(fmt::format("missing value for {}", of), peek());
-  for (std::string& name : names) out.slots.push_back(declare(std::move(name)));
+  for (std::string& name : names) {
+    if (variables_.size() > most_variables_known)
+      tmpl::fail_syntax(fmt::format("more than {} variables", most_variables_known), out.at);
+    out.slots.push_back(declare(std::move(name)));
+  }
   return out;
 }
 
@@ -417,24 +432,22 @@ size_t Parser::declare(std::string name) {
   return variables_.size() - 1;
 }
 
-void Parser::resolve(Tree& tree, Body& body) const {
-  for (Node& node : body) resolve(tree, node);
+void Parser::resolve(Body& body) const {
+  for (Node& node : body) resolve(node);
 }
 
-void Parser::resolve(Tree& tree, Node& node) const {
+void Parser::resolve(Node& node) const {
   if (auto* branch = std::get_if<BranchNode>(&node.what)) {
-    for (auto& each : branch->branches) resolve(tree, each.body);
-    resolve(tree, branch->otherwise);
+    for (auto& each : branch->branches) resolve(each.body);
+    resolve(branch->otherwise);
   } else if (auto* range = std::get_if<RangeNode>(&node.what)) {
-    resolve(tree, range->body);
-    resolve(tree, range->otherwise);
+    resolve(range->body);
+    resolve(range->otherwise);
   } else if (auto* call = std::get_if<CallNode>(&node.what)) {
-    const auto& all = tree.definitions;
-    const auto found = std::find_if(all.begin() + 1, all.end(),
-                                    [&](const Definition& each) { return each.name == call->name; });
-    if (found == all.end())
+    const auto found = defined_.find(call->name);
+    if (found == defined_.end())
       tmpl::fail_syntax(fmt::format("template \"{}\" not defined", call->name), node.at);
-    call->definition = static_cast<size_t>(found - all.begin());
+    call->definition = found->second;
   }
 }
 

@@ -1,5 +1,7 @@
 #include "text/template/gotemplate/variables.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -181,26 +183,45 @@ Value tool_value(const Maker& maker, const Json& tool) {
       user);
 }
 
+// Adds a message to the one before it, of the same role: contents with a blank line between, and what else it
+// has behind what is there.
+void merge(const Json& message, json::object& into) {
+  const auto joined = [&](std::string_view name) {
+    return fmt::format("{}\n\n{}", text_member(into, name), text_member(message, name));
+  };
+  into["content"] = joined("content");
+  if (const auto thinking = text_member(message, "thinking"); !thinking.empty())
+    into["thinking"] = text_member(into, "thinking").empty() ? std::string(thinking) : joined("thinking");
+  for (const char* name : {"images", "tool_calls"}) {
+    const json::array* more = member(message, name).if_array();
+    if (!more) continue;
+    Json& list = into[name];
+    if (!list.is_array()) list = json::array();
+    list.get_array().insert(list.get_array().end(), more->begin(), more->end());
+  }
+}
+
 }  // namespace
 
 std::string_view text_member(const Json& message, std::string_view name) {
-  const json::string* text = member(message, name).if_string();
+  return message.is_object() ? text_member(message.get_object(), name) : std::string_view();
+}
+
+std::string_view text_member(const json::object& message, std::string_view name) {
+  const Json* found = message.if_contains(name);
+  const json::string* text = found ? found->if_string() : nullptr;
   return text ? std::string_view(*text) : std::string_view();
 }
 
 std::vector<Json> collated(const Conversation& conversation) {
   std::vector<Json> out;
-  const auto add = [&](Json message) {
+  const auto add = [&](const Json& message) {
     const std::string_view role = text_member(message, "role");
     if (out.empty() || role == "tool" || text_member(out.back(), "role") != role) {
-      out.push_back(std::move(message));
-      return;
+      out.push_back(message);
+    } else {
+      merge(message, out.back().as_object());
     }
-    // The first of the merged messages stays; the other gives only its content.
-    std::string content(text_member(out.back(), "content"));
-    content += "\n\n";
-    content += text_member(message, "content");
-    out.back().as_object()["content"] = content;
   };
   if (!conversation.system.empty()) add({{"role", "system"}, {"content", conversation.system}});
   for (const Json& message : conversation.messages) {

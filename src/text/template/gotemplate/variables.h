@@ -15,6 +15,7 @@ std::string system_of(const std::vector<Json>& messages);
 
 // A string member of a message, "" where it has none.
 std::string_view text_member(const Json& message, std::string_view name);
+std::string_view text_member(const json::object& message, std::string_view name);
 
 // .Think, .ThinkLevel, .IsThinkSet and the given ones.
 Value variables(const Maker& maker, const Conversation& conversation,
