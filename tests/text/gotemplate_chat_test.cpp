@@ -26,6 +26,12 @@ TEST(GoConversation, NeighboursOfOneRoleMergeExceptTools) {
             "s\n\nt|user=a\n\nb;tool=1;tool=2;system=s;assistant=c;system=t;");
 }
 
+TEST(GoConversation, ManyNeighboursMergeInLinearTime) {
+  Conversation conversation;
+  conversation.messages.assign(50'000, message("user", "0123456789"));
+  EXPECT_EQ(render("{{ range .Messages }}{{ len .Content }}{{ end }}", conversation), "599998");
+}
+
 // Where the reference forgets the calls of the second message.
 TEST(GoConversation, MergedMessagesKeepTheirCallsAndThoughts) {
   Json second = message("assistant", "");

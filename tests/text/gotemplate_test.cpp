@@ -11,7 +11,8 @@ namespace {
 
 using Kind = TemplateError::Kind;
 
-#if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
+// A sanitizer makes frames several times as large.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr size_t stack_size = size_t{8} << 20;
 #else
 constexpr size_t stack_size = size_t{1} << 20;

@@ -12,9 +12,9 @@ namespace {
 }  // namespace
 
 bool equal(const Value& left, const Value& right) {
+  if (is_nil(left) || is_nil(right)) return is_nil(left) && is_nil(right);
   if (std::holds_alternative<ObjectRef>(left) || std::holds_alternative<ObjectRef>(right))
     incompatible(left, right);
-  if (is_nil(left) || is_nil(right)) return is_nil(left) && is_nil(right);
   if (left.index() != right.index()) incompatible(left, right);
   if (const Text* text = text_in(left)) return text->view() == text_in(right)->view();
   return left == right;

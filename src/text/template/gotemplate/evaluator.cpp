@@ -176,6 +176,7 @@ Value Evaluator::operand(const Operand& operand, const Value& dot, Frame& frame)
         break;
       }
     }
+    if (is_nil(value)) return value;  // as Go: only what a field gave may not be nil
     for (const std::string& name : operand.fields) value = field(value, name);
     return value;
   });

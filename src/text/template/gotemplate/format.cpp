@@ -46,17 +46,17 @@ class Formatter {
     add("%!(EXTRA ");
     for (size_t i = next_; i < arguments_.size(); ++i) {
       if (i > next_) add(", ");
-      described(arguments_[i]);
+      described(arguments_[i], {});
     }
     add(")");
   }
 
   // type=value
-  void described(const Value& value) {
-    add(type_name(value));
-    if (is_nil(value)) return;
+  void described(const Value& described_value, const Spec& spec) {
+    add(type_name(described_value));
+    if (is_nil(described_value)) return;
     add("=");
-    print(value, out_);
+    value(described_value, 'v', spec);
   }
 
   size_t directive(size_t at);
@@ -65,9 +65,9 @@ class Formatter {
   size_t index(size_t at);
 
   void value(const Value& value, char32_t verb, const Spec& spec);
-  void bad(const Value& value, char32_t verb) {
+  void bad(const Value& value, char32_t verb, const Spec& spec) {
     add("%!" + encoded(verb) + "(");
-    described(value);
+    described(value, spec);
     add(")");
   }
   void element(const Value& of_container, char32_t verb, const Spec& spec) {
@@ -163,6 +163,7 @@ size_t Formatter::directive(size_t at) {
   } else if (next_ >= arguments_.size()) {
     add("%!" + encoded(verb) + "(MISSING)");
   } else {
+    if (verb == 'v') spec.plus = false;  // asks for field names, which no value here has
     value(arguments_[next_++], verb, spec);
   }
   return at;
@@ -179,16 +180,20 @@ void Formatter::pad(const Marked& text, const Spec& spec) {
 }
 
 void Formatter::value(const Value& value, char32_t verb, const Spec& spec) {
-  if (verb == 'T') return pad(Marked(std::string(type_name(value)), Origin::model), spec);
+  if (verb == 'T') {
+    const std::string_view name = type_name(value);
+    return pad(Marked(std::string(name.substr(0, spec.precision.value_or(name.size()))), Origin::model),
+               spec);
+  }
   if (const auto* flag = std::get_if<bool>(&value)) {
-    if (verb != 'v' && verb != 't') return bad(value, verb);
+    if (verb != 'v' && verb != 't') return bad(value, verb, spec);
     return pad(Marked(*flag ? "true" : "false", Origin::model), spec);
   }
   if (const auto* number = std::get_if<int64_t>(&value)) return integer(*number, verb, spec);
   if (const auto* number = std::get_if<double>(&value)) return floating(*number, verb, spec);
   if (const Text* bytes = text_in(value)) return text(*bytes, verb, spec);
   if (const auto* object = std::get_if<ObjectRef>(&value)) return container(*object, verb, spec);
-  if (verb != 'v') return bad(value, verb);
+  if (verb != 'v') return bad(value, verb, spec);
   pad(Marked("<nil>", Origin::model), spec);
 }
 
@@ -205,7 +210,7 @@ void Formatter::integer(int64_t value, char32_t verb, const Spec& spec) {
     case 'c': return pad(Marked(encoded(point), Origin::model), spec);
     case 'q': return pad(Marked(quoted(encoded(point), '\''), Origin::model), spec);
     case 'U': return pad(Marked(fmt::format("U+{:04X}", static_cast<uint64_t>(value)), Origin::model), spec);
-    default: return bad(value, verb);
+    default: return bad(value, verb, spec);
   }
 }
 
@@ -213,7 +218,8 @@ void Formatter::digits(int64_t value, unsigned base, char32_t verb, const Spec& 
   uint64_t rest = value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
   std::string text;
   for (; rest > 0; rest /= base) text += (verb == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[rest % base];
-  const bool sign = value < 0 || spec.plus || spec.space;
+  const bool nothing = value == 0 && spec.precision && *spec.precision == 0;
+  const bool sign = !nothing && (value < 0 || spec.plus || spec.space);
   size_t least = spec.precision.value_or(1);
   if (!spec.precision && spec.zero && !spec.minus && spec.width)
     least = std::max<size_t>(1, *spec.width - std::min<size_t>(sign ? 1 : 0, *spec.width));
@@ -230,7 +236,7 @@ void Formatter::digits(int64_t value, unsigned base, char32_t verb, const Spec& 
 void Formatter::floating(double value, char32_t verb, const Spec& spec) {
   if (verb != 'v' &&
       (verb > 'z' || std::string_view("eEfFgG").find(static_cast<char>(verb)) == std::string_view::npos))
-    return bad(value, verb);
+    return bad(value, verb, spec);
   const bool general = verb == 'v' || verb == 'g' || verb == 'G';
   const int precision = spec.precision ? static_cast<int>(*spec.precision) : general ? -1 : 6;
   std::string text = float_text(value, verb == 'v' ? 'g' : static_cast<char>(verb), precision);
@@ -264,12 +270,12 @@ void Formatter::text(const Text& text, char32_t verb, const Spec& spec) {
       break;
     case 'x':
     case 'X':
-      for (const char c : text.view()) {
+      for (const char c : text.view().substr(0, spec.precision.value_or(text.size()))) {
         const auto byte = static_cast<unsigned char>(c);
         piece.add(verb == 'x' ? fmt::format("{:02x}", byte) : fmt::format("{:02X}", byte), text.origin());
       }
       break;
-    default: return bad(TextRef(&text), verb);
+    default: return bad(TextRef(&text), verb, spec);
   }
   pad(piece.text(), spec);
 }
@@ -280,7 +286,7 @@ void Formatter::container(const ObjectRef& object, char32_t verb, const Spec& sp
   const auto* map = as<Map>(object);
   const bool whole = object->style == Style::json || (!list && !map) ||
                      (object->style == Style::lone && list && list->items.size() <= 1);
-  if (whole || verb == 'v') {
+  if (whole) {
     Output piece(out_.meter());
     print(object, piece, object->origin);
     return pad(piece.text(), spec);

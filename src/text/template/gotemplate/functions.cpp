@@ -22,18 +22,26 @@ Value finished(const Environment& environment, Output& out) { return environment
 
 Value not_(const Environment&, Arguments a) { return !truth(a[0]); }
 
-Value eq(const Environment& environment, Arguments a) {
+bool same(const Environment& environment, const Value& left, const Value& right) {
+  if (const Text* text = text_in(right)) environment.meter.scan(text->size());
+  return equal(left, right);
+}
+bool before(const Environment& environment, const Value& left, const Value& right) {
+  if (const Text* text = text_in(right)) environment.meter.scan(text->size());
+  return less(left, right);
+}
+
+Value eq(const Environment& e, Arguments a) {
   for (const Value& other : a.subspan(1)) {
-    if (const Text* text = text_in(other)) environment.meter.scan(text->size());
-    if (equal(a[0], other)) return true;
+    if (same(e, a[0], other)) return true;
   }
   return false;
 }
-Value ne(const Environment&, Arguments a) { return !equal(a[0], a[1]); }
-Value lt(const Environment&, Arguments a) { return less(a[0], a[1]); }
-Value le(const Environment&, Arguments a) { return less(a[0], a[1]) || equal(a[0], a[1]); }
-Value gt(const Environment&, Arguments a) { return !less(a[0], a[1]) && !equal(a[0], a[1]); }
-Value ge(const Environment&, Arguments a) { return !less(a[0], a[1]); }
+Value ne(const Environment& e, Arguments a) { return !same(e, a[0], a[1]); }
+Value lt(const Environment& e, Arguments a) { return before(e, a[0], a[1]); }
+Value le(const Environment& e, Arguments a) { return before(e, a[0], a[1]) || same(e, a[0], a[1]); }
+Value gt(const Environment& e, Arguments a) { return !before(e, a[0], a[1]) && !same(e, a[0], a[1]); }
+Value ge(const Environment& e, Arguments a) { return !before(e, a[0], a[1]); }
 
 Value len(const Environment&, Arguments a) {
   const auto size = [](size_t count) { return static_cast<int64_t>(count); };
@@ -73,6 +81,7 @@ Value item_of(const Environment& environment, const Value& of, const Value& key)
 
 Value index(const Environment& environment, Arguments a) {
   Value value = a[0];
+  if (is_nil(value)) tmpl::fail_type("index of nil");
   for (const Value& key : a.subspan(1)) {
     environment.meter.step();
     value = item_of(environment, value, key);

@@ -19,6 +19,7 @@ class Output {
   void add(const Marked& text) { add(text, 0, text.size()); }
   void add(const Marked& text, size_t from, size_t to) {
     expect(to - from);
+    meter_.step(from / 16);  // the changes of origin before it are gone through
     text_.append(text, from, to);
   }
 

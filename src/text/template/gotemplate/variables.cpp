@@ -1,7 +1,5 @@
 #include "text/template/gotemplate/variables.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 
@@ -183,15 +181,25 @@ Value tool_value(const Maker& maker, const Json& tool) {
       user);
 }
 
+// Behind the text of a member, with a blank line between. In place: a conversation may have many neighbours.
+void append_text(json::object& into, std::string_view name, std::string_view more) {
+  Json& text = into[name];
+  if (!text.is_string()) text = "";
+  text.get_string().append("\n\n");
+  text.get_string().append(more);
+}
+
 // Adds a message to the one before it, of the same role: contents with a blank line between, and what else it
 // has behind what is there.
 void merge(const Json& message, json::object& into) {
-  const auto joined = [&](std::string_view name) {
-    return fmt::format("{}\n\n{}", text_member(into, name), text_member(message, name));
-  };
-  into["content"] = joined("content");
-  if (const auto thinking = text_member(message, "thinking"); !thinking.empty())
-    into["thinking"] = text_member(into, "thinking").empty() ? std::string(thinking) : joined("thinking");
+  append_text(into, "content", text_member(message, "content"));
+  if (const auto thinking = text_member(message, "thinking"); !thinking.empty()) {
+    if (text_member(into, "thinking").empty()) {
+      into["thinking"] = thinking;
+    } else {
+      append_text(into, "thinking", thinking);
+    }
+  }
   for (const char* name : {"images", "tool_calls"}) {
     const json::array* more = member(message, name).if_array();
     if (!more) continue;
