@@ -153,12 +153,18 @@ void make_folders(const std::filesystem::path& path) {
   if (error && !std::filesystem::is_directory(path)) fail_on_file(path, "create", error.value());
 }
 
-std::string random_suffix() {
-  uint64_t bits = 0;
-  if (::getrandom(&bits, sizeof bits, 0) != static_cast<ssize_t>(sizeof bits)) {
+std::string random_bytes(size_t size) {
+  std::string bytes(size, '\0');
+  if (::getrandom(bytes.data(), size, 0) != static_cast<ssize_t>(size)) {
     throw Error(Code::io, "the system gives no random bytes", "check /dev/urandom");
   }
-  return fmt::format("{:016x}", bits);
+  return bytes;
+}
+
+std::string random_suffix() {
+  std::string hex;
+  for (const char byte : random_bytes(8)) hex += fmt::format("{:02x}", static_cast<uint8_t>(byte));
+  return hex;
 }
 
 uint64_t free_disk_bytes(const std::filesystem::path& folder) noexcept {

@@ -58,6 +58,9 @@ void flush_folder(const std::filesystem::path& folder) noexcept;
 // Makes `path` and what it lies in, 0755. Throws Error(io).
 void make_folders(const std::filesystem::path& path);
 
+// Throws Error(io) if the system has none.
+std::string random_bytes(size_t size);
+
 // 16 hex digits that no other writer will choose.
 std::string random_suffix();
 
