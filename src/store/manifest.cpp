@@ -141,6 +141,12 @@ uint64_t Manifest::size() const noexcept {
   return sum;
 }
 
+std::vector<Digest> Manifest::blobs() const {
+  std::vector<Digest> digests;
+  for_each_blob([&digests](const Layer& layer) { digests.push_back(layer.digest); });
+  return digests;
+}
+
 const Layer* Manifest::last(std::string_view media_type) const noexcept {
   for (size_t i = layers.size(); i-- > 0;) {
     if (layers[i].media_type == media_type) return &layers[i];

@@ -60,6 +60,9 @@ struct Manifest {
   // The last layer of this type, which is the one that counts; null if there is none.
   const Layer* last(std::string_view media_type) const noexcept;
 
+  // Layers, then configuration, as they stand.
+  std::vector<Digest> blobs() const;
+
   // Calls `visit` for each layer and the configuration.
   template <class Visit>
   void for_each_blob(Visit&& visit) const {

@@ -187,7 +187,7 @@ void Store::write_manifest(const ModelName& name, const Manifest& manifest) {
       warn(fmt::format("replacing {}: {}", stored.short_display(), error.message));
   }
   write_manifest_file(path, manifest.bytes);
-  if (old && options_.prune) remove_unused(*old);
+  if (old && options_.prune) remove_unused(old->blobs());
 }
 
 void Store::copy(const ModelName& from, const ModelName& to) {
@@ -198,9 +198,7 @@ void Store::copy(const ModelName& from, const ModelName& to) {
   }
   if (from.matches(to)) return;
   const Manifest manifest = read_manifest(*stored);
-  std::vector<Digest> digests;
-  manifest.for_each_blob([&](const Layer& layer) { digests.push_back(layer.digest); });
-  const BlobHold held = hold(std::move(digests));
+  const BlobHold held = hold(manifest.blobs());
   write_manifest(to, manifest);
 }
 
@@ -220,7 +218,7 @@ void Store::remove(const ModelName& name) {
     fail_on_file(path, "remove", errno);
   }
   flush_folder(path.parent_path());  // else a crash could bring the manifest back without its blobs
-  if (manifest) remove_unused(*manifest);
+  if (manifest) remove_unused(manifest->blobs());
   remove_empty_parents(path, 3);
 }
 
@@ -242,16 +240,21 @@ Store::Used Store::used_blobs() const {
   return used;
 }
 
-void Store::remove_unused(const Manifest& of) {
+void Store::remove_unused(const std::vector<Digest>& digests) const {
   const Used used = used_blobs();
   if (!used.complete) return;
-  of.for_each_blob([&](const Layer& layer) {
-    if (used.digests.contains(layer.digest) || held_.contains(layer.digest)) return;
-    const fs::path path = blob_path(layer.digest);
+  for (const Digest& digest : digests) {
+    if (used.digests.contains(digest) || held_.contains(digest)) continue;
+    const fs::path path = blob_path(digest);
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
       warn(fmt::format("cannot remove {}: {}", path.string(), std::generic_category().message(errno)));
     }
-  });
+  }
+}
+
+void Store::remove_if_unused(const Digest& digest) {
+  const std::lock_guard lock(writing_);
+  remove_unused({digest});
 }
 
 BlobHold::BlobHold(Store& store, std::vector<Digest> digests) : store_(&store), digests_(std::move(digests)) {

@@ -78,6 +78,8 @@ class Store {
   // Keeps these blobs, there or still to come, from being removed while the hold lives: take it before
   // looking which blobs are there, drop it after the manifest is written.
   BlobHold hold(std::vector<Digest> digests);
+  // Removes a blob that no manifest uses and nobody holds, as after a failed create.
+  void remove_if_unused(const Digest& digest);
   // Makes a blob young again for prune(). No error if it is missing.
   void touch(const Digest& digest) const noexcept;
   // Installs the manifest under the name, byte for byte; an installed spelling that differs in case is kept.
@@ -109,7 +111,7 @@ class Store {
   Manifest read_manifest(const ModelName& stored) const;
   void write_manifest_file(const std::filesystem::path& path, std::string_view bytes) const;
   Used used_blobs() const;
-  void remove_unused(const Manifest& of);
+  void remove_unused(const std::vector<Digest>& digests) const;
   void rename_old_blobs() const;
   void prune_blobs(const Used& used, PruneReport& report) const;
   void prune_manifest_folder(const std::filesystem::path& folder, int depth, PruneReport& report) const;

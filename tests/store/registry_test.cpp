@@ -158,6 +158,21 @@ TEST_F(RegistryTest, AsksAgainWhenAnAddressExpires) {
   EXPECT_GE(refused, 1);
 }
 
+TEST_F(RegistryTest, TheContentMayMoveAgain) {
+  const std::string weights = noise(200'000);
+  FaultServer last([&](const ServerRequest& request) { return serve_range(request, weights); });
+  FaultServer middle([&](const ServerRequest&) {
+    return ServerResponse{302, {"Location: " + last.url() + "/c"}};
+  });
+  const FakeRegistry from(weights, [&](const ServerRequest& request) -> std::optional<ServerResponse> {
+    if (!request.target.ends_with(digest_of(weights).text())) return std::nullopt;
+    return ServerResponse{307, {"Location: " + middle.url() + "/b"}};
+  });
+  pull(from);
+  expect_pulled(from);
+  EXPECT_LE(middle.count("GET"), 4U);
+}
+
 TEST_F(RegistryTest, RefusesWhatIsDenied) {
   const auto denying = [](const std::string& realm) {
     return [realm](const ServerRequest& request) -> std::optional<ServerResponse> {
@@ -463,6 +478,7 @@ TEST_F(RegistryTest, PullsAFileFromAnAddress) {
   EXPECT_EQ(read_file(read_parts(store, model).model), content);
   EXPECT_EQ(lines.back().status, "success");
   EXPECT_THROW(registry.pull_file(server.url() + "/page.gguf", name, true, {}, note, {}), Error);
+  EXPECT_FALSE(store.blob_size(digest_of("<!DOCTYPE html>")));
   EXPECT_THROW(registry.pull_file(server.url() + "/wrong.gguf", name, true, {}, note, {}), Error);
   EXPECT_THROW(registry.pull_file(server.url() + "/none.gguf", name, true, {}, note, {}), Error);
   EXPECT_EQ(store.list().size(), 1U);

@@ -11,6 +11,8 @@
 namespace hearth {
 namespace {
 
+constexpr unsigned most_moves = 100;  // redirects of the content, over a whole download
+
 // The server answered a part with the whole content.
 struct NoRanges {};
 
@@ -157,15 +159,15 @@ void BlobFetch::attempt(HttpClient& client, size_t index, const std::stop_token&
   const BlobSource::Place where = place(client, generation, stop);
   const Part part = partial_->part(index);
   const uint64_t begin = part.offset + part.completed;
-  uint64_t skip = 0;
-  HttpRequest request;
   const auto url = Url::parse(where.url);
   if (!url) throw HttpFailure("the registry names no valid address for the content");
+  uint64_t skip = 0;
+  HttpRequest request;
   request.url = *url;
   request.headers.push_back(fmt::format("Range: bytes={}-{}", begin, part.offset + part.size - 1));
   if (!where.authorization.empty()) request.headers.push_back("Authorization: " + where.authorization);
   request.on_headers = [&](const HttpResponse& response) {
-    return accept(response, index, begin, skip, generation);
+    return response.redirect() || accept(response, index, begin, skip, generation);
   };
   request.sink = [&](std::string_view bytes) {
     const auto skipped = static_cast<size_t>(std::min<uint64_t>(skip, bytes.size()));
@@ -176,8 +178,12 @@ void BlobFetch::attempt(HttpClient& client, size_t index, const std::stop_token&
     completed_ += partial_->part(index).completed - before;
     return more;
   };
-  client.send(request, stop);
-  if (!partial_->part(index).done()) throw HttpFailure(fmt::format("{} ended the answer early", url->host));
+  const HttpResponse response = client.send(request, stop);
+  if (response.redirect()) {
+    move_place(request.url, response, generation);
+  } else if (!partial_->part(index).done()) {
+    throw HttpFailure(fmt::format("{} ended the answer early", url->host));
+  }
 }
 
 bool BlobFetch::accept(const HttpResponse& response, size_t index, uint64_t begin, uint64_t& skip,
@@ -204,15 +210,29 @@ BlobSource::Place BlobFetch::place(HttpClient& client, unsigned& generation, con
   const std::lock_guard lock(place_mutex_);
   if (!place_) {
     place_ = source_->locate(client, stop);
-    ++generation_;
   }
   generation = generation_;
   return *place_;
 }
 
+// The content has moved on: every part asks at the new place, without the token.
+void BlobFetch::move_place(const Url& from, const HttpResponse& response, unsigned generation) {
+  const auto to = from.resolve(response.header("location"));
+  if (!to || (from.scheme == "https" && to->scheme == "http") || ++moves_ > most_moves) {
+    forget_place(generation);
+    throw HttpFailure(fmt::format("{} redirects to no valid address", from.host));
+  }
+  const std::lock_guard lock(place_mutex_);
+  if (generation != generation_) return;
+  place_ = BlobSource::Place{to->text, {}};
+  ++generation_;
+}
+
 void BlobFetch::forget_place(unsigned generation) {
   const std::lock_guard lock(place_mutex_);
-  if (generation == generation_) place_.reset();
+  if (generation != generation_) return;
+  place_.reset();
+  ++generation_;
 }
 
 Digest BlobFetch::verify(const std::stop_token& stop) {

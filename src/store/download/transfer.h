@@ -48,6 +48,7 @@ class BlobFetch {
               unsigned generation);
   BlobSource::Place place(HttpClient& client, unsigned& generation, const std::stop_token& stop);
   void forget_place(unsigned generation);
+  void move_place(const Url& from, const HttpResponse& response, unsigned generation);
   void fail(std::exception_ptr error);
   Digest verify(const std::stop_token& stop);
 
@@ -60,9 +61,10 @@ class BlobFetch {
   std::atomic<uint64_t> total_{0}, completed_{0};  // bytes, for whoever watches
   std::atomic<size_t> next_part_{0};
   std::atomic<bool> no_ranges_{false};
+  std::atomic<unsigned> moves_{0};
   std::mutex place_mutex_;  // guards the next two; held while a place is asked for
   std::optional<BlobSource::Place> place_;
-  unsigned generation_ = 0;  // counts the places
+  unsigned generation_ = 0;  // counts the changes of place_
   std::mutex error_mutex_;
   std::exception_ptr error_;  // guarded by error_mutex_
   std::stop_source stop_parts_;

@@ -20,7 +20,8 @@ namespace hearth {
 // Error.
 struct HttpFailure : Error {
   explicit HttpFailure(std::string what_failed)
-      : Error(Code::io, std::move(what_failed), "check the network and try again; what has arrived is kept") {}
+      : Error(Code::io, std::move(what_failed), "check the network and try again; what has arrived is kept") {
+  }
 };
 // No byte for the time that the request allows.
 struct HttpStall : HttpFailure {

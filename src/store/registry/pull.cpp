@@ -151,9 +151,7 @@ void Registry::pull(const ModelName& name, bool insecure, const OnTransferProgre
   progress({"pulling manifest"});
   const auto session = std::make_shared<RegistrySession>(name, insecure, options_.key_file);
   const Manifest manifest = fetch_manifest(*session, name, downloads_.options(), stop);
-  std::vector<Digest> digests;
-  manifest.for_each_blob([&](const Layer& layer) { digests.push_back(layer.digest); });
-  const BlobHold hold = store_.hold(digests);
+  const BlobHold hold = store_.hold(manifest.blobs());
   check_disk_space(manifest);
   std::set<Digest> done;
   manifest.for_each_blob([&](const Layer& layer) {

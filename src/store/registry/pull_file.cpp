@@ -139,12 +139,13 @@ void Registry::pull_file(std::string_view address, const ModelName& name, bool i
         progress(line);
       },
       stop);
-  const BlobHold hold = store_.hold({digest});
   const auto path = store_.blob_path(digest);
   if (!is_gguf(path)) {
+    store_.remove_if_unused(digest);
     throw Error(Code::corrupt_file, fmt::format("{} holds no GGUF file", url.text),
                 "check the address of the file");
   }
+  const BlobHold hold = store_.hold({digest});
   progress({"verifying sha256 digest"});
   ModelConfig config;
   if (describe) config = describe(path);
