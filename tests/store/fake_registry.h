@@ -25,22 +25,21 @@ class FakeRegistry {
 
   explicit FakeRegistry(std::string weights_of_model = noise(300'000), Tamper tamper_with = {})
       : weights(std::move(weights_of_model)),
+        manifest(fmt::format(R"({{"schemaVersion":2,"config":{{"mediaType":"{}","digest":"{}","size":{}}},)"
+                             R"("layers":[{{"mediaType":"{}","digest":"{}","size":{}}}]}})",
+                             media::config, digest_of(config).text(), config.size(), media::model,
+                             digest_of(weights).text(), weights.size())),
+        blobs{{digest_of(weights).text(), weights}, {digest_of(config).text(), config}},
         tamper(std::move(tamper_with)),
-        server([this](const ServerRequest& r) { return handle(r); }) {
-    blobs[digest_of(weights).text()] = weights;
-    blobs[digest_of(config).text()] = config;
-    manifest = fmt::format(R"({{"schemaVersion":2,"config":{{"mediaType":"{}","digest":"{}","size":{}}},)"
-                           R"("layers":[{{"mediaType":"{}","digest":"{}","size":{}}}]}})",
-                           media::config, digest_of(config).text(), config.size(), media::model,
-                           digest_of(weights).text(), weights.size());
-  }
+        server([this](const ServerRequest& request) { return handle(request); }) {}
 
   ModelName name(std::string_view tag = "latest") const {
     return ModelName::parse_or_throw(fmt::format("{}/ns/m:{}", server.host(), tag));
   }
   std::string blob_target() const { return "/v2/ns/m/blobs/" + digest_of(weights).text(); }
 
-  std::string weights, config = R"({"model_format":"gguf","model_family":"llama"})", manifest;
+  std::string weights, config = R"({"model_format":"gguf","model_family":"llama"})";
+  std::string manifest;
   std::map<std::string, std::string> blobs;
   Tamper tamper;
   FaultServer server;  // last: its threads use all of the above
