@@ -50,7 +50,7 @@ Layer BlobWriter::finish(std::string_view media_type, const std::optional<Digest
                 fmt::format("digest mismatch, expected {}, got {}", expected->text(), digest.text()),
                 "send the bytes again, with the digest of these very bytes");
   }
-  const Layer layer{std::string(media_type), digest, state.size, {}, {}};
+  Layer layer{std::string(media_type), digest, state.size, {}, {}};
   // The same digest and the same size are the same content; another size is a damaged blob, which is
   // replaced.
   if (state.store.blob_size(digest) == state.size) {

@@ -236,7 +236,7 @@ void BlobFetch::forget_place(unsigned generation) {
 }
 
 Digest BlobFetch::verify(const std::stop_token& stop) {
-  const Digest found = digest_of_file(partial_->path(), stop);
+  Digest found = digest_of_file(partial_->path(), stop);
   if (expected_ && found != *expected_) {
     partial_->discard();
     throw Error(Code::corrupt_file,
