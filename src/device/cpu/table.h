@@ -44,6 +44,19 @@ struct MatmulKernels {
   void (*leave)();
 };
 
+// Products of packed weights (packed.h) with activation rows of integers:
+// y[m·y_stride + r] = Σ_k w[r][k] · x[m][k] for r < rows, m < count. `w` points at a strip; rows need not
+// fill the last one. x: `count` rows of integer_row(cols, two planes or one).
+using PackedProduct = void (*)(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_t count,
+                               float* y, size_t y_stride);
+struct PackedKernels {
+  uint32_t type;
+  PackedProduct two_planes;  // generation
+  PackedProduct one_plane;   // prompts
+};
+// A row of floats (a multiple of 32) to integers. `two_planes` chooses the form.
+using RoundRow = void (*)(const float* x, uint32_t cols, bool two_planes, void* out);
+
 // Types of KV pages, in this order: f32, f16, q8_0, q4_0. A head's row in a page is `head` values of that
 // type.
 struct KvKernels {
@@ -84,6 +97,9 @@ struct CpuTable {
   const MatmulKernels* matmul;
   const KvKernels* kv[4];
   const RowKernels* rows;
+  const PackedKernels* packed;
+  uint32_t packed_count;
+  RoundRow round_row;
 };
 
 // One per folder, defined in its table.cpp.

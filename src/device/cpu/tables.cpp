@@ -75,6 +75,17 @@ void fill_types(ResolvedTable& r, const CpuTable& table) {
   }
 }
 
+void fill_packed(ResolvedTable& r, const CpuTable& table) {
+  for (uint32_t i = 0; i < table.packed_count; ++i) {
+    for (ResolvedTable::Type& t : r.types) {
+      if (t.kernels.type != table.packed[i].type || t.packed != nullptr) continue;
+      t.packed = &table.packed[i];
+      t.packed_set = table.name;
+    }
+  }
+  if (r.round_row == nullptr) r.round_row = table.round_row;
+}
+
 template <class Kernels>
 void fill(const Kernels*& entry, std::string_view& set, const Kernels* kernels, std::string_view name) {
   if (entry != nullptr || kernels == nullptr) return;
@@ -100,6 +111,8 @@ ResolvedTable resolve(std::string_view wanted, const CpuFeatures& features) {
     for (size_t i = 0; i < std::size(r.kv); ++i) fill(r.kv[i], r.kv_set[i], table.kv[i], table.name);
     fill(r.rows, r.rows_set, table.rows, table.name);
   }
+  // All sets know their types by now: a packed type has row kernels too.
+  for (const CpuSet& set : from) fill_packed(r, *set.table);
   std::sort(r.types.begin(), r.types.end(),
             [](const auto& a, const auto& b) { return a.kernels.type < b.kernels.type; });
   return r;
@@ -112,13 +125,24 @@ const TypeKernels* ResolvedTable::type(uint32_t number) const noexcept {
   return nullptr;
 }
 
+const PackedKernels* ResolvedTable::packed(uint32_t number) const noexcept {
+  for (const Type& t : types) {
+    if (t.kernels.type == number) return t.packed;
+  }
+  return nullptr;
+}
+
 std::string ResolvedTable::describe() const {
   std::string text = fmt::format("{}: matmul {}, kv {}, rows {}", set, matmul_set, kv_set[1], rows_set);
   for (const CpuSet& s : cpu_sets()) {
-    std::vector<std::string_view> names;
+    std::vector<std::string_view> names, packed_names;
     for (const Type& t : types) {
-      if (t.gemv_set == s.table->name) names.push_back(type_info(static_cast<DType>(t.kernels.type)).name);
+      const std::string_view name = type_info(static_cast<DType>(t.kernels.type)).name;
+      if (t.packed_set == s.table->name) packed_names.push_back(name);
+      if (t.packed == nullptr && t.gemv_set == s.table->name) names.push_back(name);
     }
+    if (!packed_names.empty())
+      text += fmt::format("; {} packed: {}", s.table->name, fmt::join(packed_names, " "));
     if (!names.empty()) text += fmt::format("; {}: {}", s.table->name, fmt::join(names, " "));
   }
   return text;

@@ -27,6 +27,8 @@ struct ResolvedTable {
   struct Type {
     TypeKernels kernels{};
     std::string_view decode_set, gemv_set;
+    const PackedKernels* packed = nullptr;  // null: only as the file has it
+    std::string_view packed_set;
   };
 
   std::string_view set;     // the best set that was allowed
@@ -42,8 +44,12 @@ struct ResolvedTable {
   const RowKernels* rows = nullptr;
   std::string_view rows_set;
 
+  RoundRow round_row = nullptr;  // set wherever there are packed kernels
+
   // The kernels of a type by its GGUF number; null for numbers that are not weight types.
   const TypeKernels* type(uint32_t number) const noexcept;
+  // The packed kernels of a type; null if this set has none.
+  const PackedKernels* packed(uint32_t number) const noexcept;
 
   // One line for logs and bench: "avx512bf16: matmul avx512bf16, kv avx512, rows avx512; avx512: F32 F16 …;
   // portable: IQ1_S …".

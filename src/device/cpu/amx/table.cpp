@@ -9,6 +9,7 @@ const MatmulKernels matmul = {
 
 }  // namespace
 
-const CpuTable amx_table = {"amx", nullptr, 0, &matmul, {nullptr, nullptr, nullptr, nullptr}, nullptr};
+const CpuTable amx_table = {"amx",   nullptr, 0, &matmul, {nullptr, nullptr, nullptr, nullptr},
+                            nullptr, nullptr, 0, nullptr};
 
 }  // namespace hearth::cpu

@@ -1,6 +1,7 @@
 #pragma once
 
 // What the files of this folder give to its table.cpp.
+#include "device/cpu/packed.h"
 #include "device/cpu/table.h"
 
 namespace hearth::cpu::avx2 {
@@ -8,5 +9,7 @@ namespace hearth::cpu::avx2 {
 extern const MatmulKernels matmul;
 extern const KvKernels kv[4];
 extern const RowKernels rows;
+extern const PackedKernels packed[packed_form_count];
+void round_row(const float* x, uint32_t cols, bool two_planes, void* out);
 
 }  // namespace hearth::cpu::avx2

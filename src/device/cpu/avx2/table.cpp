@@ -12,6 +12,9 @@ const CpuTable avx2_table = {
     &avx2::matmul,
     {&avx2::kv[0], &avx2::kv[1], &avx2::kv[2], &avx2::kv[3]},
     &avx2::rows,
+    avx2::packed,
+    packed_form_count,
+    avx2::round_row,
 };
 
 }  // namespace hearth::cpu

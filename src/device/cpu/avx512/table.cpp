@@ -12,6 +12,9 @@ const CpuTable avx512_table = {
     &avx512::matmul,
     {&avx512::kv[0], &avx512::kv[1], &avx512::kv[2], &avx512::kv[3]},
     &avx512::rows,
+    nullptr,
+    0,
+    nullptr,
 };
 
 }  // namespace hearth::cpu

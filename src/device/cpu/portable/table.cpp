@@ -76,6 +76,9 @@ const CpuTable portable_table = {
     &portable::matmul,
     {&portable::kv[0], &portable::kv[1], &portable::kv[2], &portable::kv[3]},
     &portable::rows,
+    nullptr,
+    0,
+    nullptr,
 };
 
 }  // namespace hearth::cpu

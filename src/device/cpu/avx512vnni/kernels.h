@@ -1,0 +1,11 @@
+#pragma once
+
+// What the files of this folder give to its table.cpp.
+#include "device/cpu/packed.h"
+#include "device/cpu/table.h"
+
+namespace hearth::cpu::avx512vnni {
+
+extern const PackedKernels packed[packed_form_count];
+
+}  // namespace hearth::cpu::avx512vnni

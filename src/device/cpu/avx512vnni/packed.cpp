@@ -1,0 +1,135 @@
+// Products of packed weights with integer activations, four columns of sixteen rows per instruction.
+#include "device/cpu/avx512vnni/kernels.h"
+#include "device/cpu/avx512vnni/levels.h"
+
+namespace hearth::cpu::avx512vnni {
+namespace {
+
+struct Job {
+  const uint8_t* strip;
+  uint32_t rows, cols;  // rows of this strip: 1 … 16
+  const uint8_t* x;
+  size_t x_bytes;
+  float* y;
+  size_t y_stride;
+};
+
+constexpr uint32_t log2_of(uint32_t bias) {
+  return bias == 4 ? 2 : bias == 8 ? 3 : bias == 16 ? 4 : bias == 32 ? 5 : 7;
+}
+
+template <class T>
+inline T at(const uint8_t* p) {
+  T v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+inline __m512i four_columns(const uint8_t* p) { return _mm512_set1_epi32(at<int32_t>(p)); }
+inline __m512 one_float(const uint8_t* p) { return _mm512_set1_ps(at<float>(p)); }
+
+// Σ (level − bias) · x of `quads` quads, for one activation row from column `k` on.
+template <PackedForm form, bool two_planes, uint32_t quads>
+inline __m512i integer_sum(const __m512i* q, const uint8_t* x, IntegerRow row, size_t k) {
+  __m512i high = _mm512_setzero_si512(), low = _mm512_setzero_si512();
+  if constexpr (form.bias != 0) {
+    const size_t sums = quads == 8 ? row.int_sum32 + k / 8 : row.int_sum16 + k / 4;
+    const __m512i sum = _mm512_set1_epi32(at<int32_t>(x + sums));
+    low = _mm512_sub_epi32(low, _mm512_slli_epi32(sum, log2_of(form.bias)));
+  }
+  for (size_t j = 0; j < quads; ++j) {
+    if constexpr (two_planes) {
+      high = _mm512_dpbusd_epi32(high, q[j], four_columns(x + k + 4 * j));
+      low = _mm512_dpbusd_epi32(low, q[j], four_columns(x + row.low + k + 4 * j));
+    } else {
+      low = _mm512_dpbusd_epi32(low, q[j], four_columns(x + k + 4 * j));
+    }
+  }
+  if constexpr (two_planes) low = _mm512_add_epi32(low, _mm512_slli_epi32(high, 7));
+  return low;
+}
+
+template <PackedForm form, bool two_planes, uint32_t count>
+inline void add_group(const __m512i* q, const Job& job, IntegerRow row, size_t k, __m512 scale,
+                      __m512 minimum, __m512 (&acc)[count]) {
+  constexpr uint32_t quads = form.group / 4;
+  for (size_t m = 0; m < count; ++m) {
+    const uint8_t* x = job.x + m * job.x_bytes;
+    const __m512 sum = _mm512_cvtepi32_ps(integer_sum<form, two_planes, quads>(q, x, row, k));
+    const __m512 both = _mm512_mul_ps(scale, one_float(x + row.scale + k / 32 * 4));
+    acc[m] = _mm512_fmadd_ps(sum, both, acc[m]);
+    if constexpr (is_affine(form.scales)) {
+      const size_t sums = quads == 8 ? row.sum32 + k / 8 : row.sum16 + k / 4;
+      acc[m] = _mm512_fnmadd_ps(minimum, one_float(x + sums), acc[m]);
+    }
+  }
+}
+
+// One strip with `count` activation rows. What the next strip begins with is asked for on the way: memory is
+// read as one stream.
+template <PackedForm form, bool two_planes, uint32_t count>
+void multiply(const Job& job, size_t next) {
+  const IntegerRow row = integer_row(job.cols, two_planes);
+  StripScales<form> scales(job.strip, job.cols);
+  __m512 acc[count];
+  for (__m512& a : acc) a = _mm512_setzero_ps();
+  const size_t step = next / (job.cols / 32) + 1;
+  const uint8_t *levels = job.strip, *ahead = job.strip + next;
+  for (size_t k = 0; k < job.cols; k += 32, levels += level_bytes(form.levels)) {
+    for (size_t i = 0; i < step && next != 0; i += 64)
+      _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T1);
+    ahead += step;
+    if (k % form.block == 0) scales.next_block();
+    __m512i q[8];
+    load_levels<form.type, form.levels>(levels, q);
+    for (size_t g = 0; g < 32; g += form.group) {
+      __m512 scale, minimum = _mm512_setzero_ps();
+      scales.next_group(scale, minimum);
+      add_group<form, two_planes, count>(q + g / 4, job, row, k + g, scale, minimum, acc);
+    }
+  }
+  const __mmask16 real = _cvtu32_mask16((1U << job.rows) - 1U);
+  for (size_t m = 0; m < count; ++m) _mm512_mask_storeu_ps(job.y + m * job.y_stride, real, acc[m]);
+}
+
+template <PackedForm form, bool two_planes, uint32_t count>
+inline void multiply_some(Job& job, uint32_t& left, size_t next) {
+  for (; left >= count; left -= count) {
+    multiply<form, two_planes, count>(job, next);
+    job.x += count * job.x_bytes;
+    job.y += count * job.y_stride;
+  }
+}
+
+template <uint32_t index, bool two_planes>
+void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_t count, float* y,
+             size_t y_stride) {
+  constexpr PackedForm form = packed_forms[index];
+  const size_t bytes = strip_bytes(form, cols);
+  const auto* strip = static_cast<const uint8_t*>(w);
+  for (uint32_t r = 0; r < rows; r += strip_rows, strip += bytes) {
+    const uint32_t some = rows - r < strip_rows ? rows - r : strip_rows;
+    Job job = {strip, some,    cols, static_cast<const uint8_t*>(x), integer_row(cols, two_planes).bytes,
+               y + r, y_stride};
+    uint32_t left = count;
+    const size_t next = two_planes ? bytes : 0;
+    if constexpr (!two_planes) multiply_some<form, two_planes, 12>(job, left, 0);
+    multiply_some<form, two_planes, 4>(job, left, next);
+    multiply_some<form, two_planes, 2>(job, left, next);
+    multiply_some<form, two_planes, 1>(job, left, next);
+  }
+}
+
+template <uint32_t index>
+constexpr PackedKernels kernels_of() {
+  return {packed_forms[index].type, product<index, true>, product<index, false>};
+}
+
+}  // namespace
+
+const PackedKernels packed[packed_form_count] = {
+    kernels_of<0>(),  kernels_of<1>(),  kernels_of<2>(),  kernels_of<3>(), kernels_of<4>(),
+    kernels_of<5>(),  kernels_of<6>(),  kernels_of<7>(),  kernels_of<8>(), kernels_of<9>(),
+    kernels_of<10>(), kernels_of<11>(), kernels_of<12>(),
+};
+
+}  // namespace hearth::cpu::avx512vnni

@@ -1,0 +1,181 @@
+// Packed products of every type and set against sums in double over the decoded weights and the rounded
+// activations; rounding against the floats it came from.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "cpu_kernels.h"
+#include "device/cpu/packer.h"
+
+namespace hearth::test {
+namespace {
+
+using cpu::integer_row;
+using cpu::IntegerRow;
+using cpu::PackedForm;
+
+// The rounding of the best set the machine has; null on a machine without vectors.
+cpu::RoundRow rounding() { return cpu::resolve("", cpu_features()).round_row; }
+
+float float_at(const std::byte* p) {
+  float v = 0;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+// What a rounded row stands for.
+std::vector<double> values_of(const std::byte* row, uint32_t cols, bool two) {
+  const IntegerRow at = integer_row(cols, two);
+  std::vector<double> out;
+  for (uint32_t k = 0; k < cols; ++k) {
+    const int high = static_cast<int8_t>(row[k]), low = two ? static_cast<int8_t>(row[at.low + k]) : 0;
+    const double scale = static_cast<double>(float_at(row + at.scale + k / 32 * 4));
+    out.push_back(scale * (two ? 128 * high + low : high));
+  }
+  return out;
+}
+
+std::vector<float> random_row(uint32_t cols, std::mt19937& random) {
+  std::normal_distribution<float> normal;
+  std::vector<float> x(cols);
+  for (float& v : x) v = normal(random);
+  return x;
+}
+
+TEST(PackedRounding, StaysWithinHalfAStep) {
+  const cpu::RoundRow round = rounding();
+  if (round == nullptr) GTEST_SKIP() << "this processor has no packed kernels";
+  std::mt19937 random(3);
+  for (const bool two : {false, true}) {
+    for (const float size : {1.0F, 1e-30F, 1e30F, 0.0F, 1e-42F}) {
+      std::vector<float> x = random_row(256, random);
+      for (float& v : x) v *= size;
+      x[40] = 0;
+      std::vector<std::byte> row(integer_row(256, two).bytes);
+      round(x.data(), 256, two, row.data());
+      const auto back = values_of(row.data(), 256, two);
+      for (uint32_t k = 0; k < 256; ++k) {
+        double top = 0;
+        for (uint32_t i = k / 32 * 32; i < k / 32 * 32 + 32; ++i)
+          top = std::max(top, std::fabs(static_cast<double>(x[i])));
+        const double step = std::max(top / (two ? 16256 : 127), 1e-37 * 16256);
+        EXPECT_NEAR(back[k], static_cast<double>(x[k]), step * 0.5001) << k << " of size " << size;
+      }
+    }
+  }
+}
+
+TEST(PackedRounding, SumsAreThoseOfTheIntegers) {
+  const cpu::RoundRow round = rounding();
+  if (round == nullptr) GTEST_SKIP() << "this processor has no packed kernels";
+  std::mt19937 random(4);
+  const std::vector<float> x = random_row(96, random);
+  for (const bool two : {false, true}) {
+    const IntegerRow at = integer_row(96, two);
+    std::vector<std::byte> row(at.bytes);
+    round(x.data(), 96, two, row.data());
+    const auto back = values_of(row.data(), 96, two);
+    for (uint32_t g = 0; g < 6; ++g) {
+      double sum = 0;
+      for (uint32_t k = 16 * g; k < 16 * g + 16; ++k) sum += back[k];
+      EXPECT_NEAR(static_cast<double>(float_at(row.data() + at.sum16 + 4 * g)), sum, 1e-5);
+      int32_t whole = 0;
+      std::memcpy(&whole, row.data() + at.int_sum16 + 4 * g, 4);
+      const double scale = static_cast<double>(float_at(row.data() + at.scale + g / 2 * 4));
+      EXPECT_NEAR(scale * whole, sum, 1e-5);
+    }
+  }
+}
+
+struct Case {
+  const cpu::CpuTable* table;
+  const cpu::PackedKernels* kernels;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const cpu::CpuTable* table : runnable_sets()) {
+    for (uint32_t i = 0; i < table->packed_count; ++i) all.push_back({table, &table->packed[i]});
+  }
+  return all;
+}
+
+struct Weights {
+  std::vector<std::byte> blocks;
+  std::vector<float> decoded;
+  size_t row_bytes;
+};
+
+// Blocks of rounded normal numbers: all levels and scales of both signs occur.
+Weights weights_of(const TypeInfo& type, uint32_t rows, uint32_t cols, std::mt19937& random) {
+  Weights w;
+  w.row_bytes = size_t{cols} / type.block_values * type.block_bytes;
+  w.blocks.resize(w.row_bytes * rows);
+  w.decoded.resize(size_t{rows} * cols);
+  for (uint32_t r = 0; r < rows; ++r) {
+    std::vector<float> x = random_row(cols, random);
+    for (uint32_t k = 0; k < cols; ++k) x[k] = x[k] * (0.1F + static_cast<float>(k / 32 % 5)) + 0.3F;
+    const std::span<std::byte> row(w.blocks.data() + r * w.row_bytes, w.row_bytes);
+    type.encode(x, {}, row);
+    type.decode(row, {w.decoded.data() + size_t{r} * cols, cols});
+  }
+  return w;
+}
+
+void expect_product(const Case& c, uint32_t rows, uint32_t cols, uint32_t count, bool two) {
+  std::mt19937 random(rows * 31 + cols + count);
+  const TypeInfo& type = *find_type(c.kernels->type);
+  const PackedForm& form = *cpu::packed_form(c.kernels->type);
+  const Weights w = weights_of(type, rows, cols, random);
+  const size_t strip = cpu::strip_bytes(form, cols);
+  Guarded<std::byte> packed(cpu::packed_bytes(form, rows, cols));
+  for (uint32_t r = 0; r < rows; r += cpu::strip_rows) {
+    cpu::pack_strip(form, w.blocks.data() + r * w.row_bytes, w.row_bytes, std::min(cpu::strip_rows, rows - r),
+                    cols, packed.data() + r / cpu::strip_rows * strip);
+  }
+  const size_t x_bytes = integer_row(cols, two).bytes;
+  Guarded<std::byte> x(count * x_bytes);
+  for (uint32_t m = 0; m < count; ++m)
+    rounding()(random_row(cols, random).data(), cols, two, x.data() + m * x_bytes);
+  Guarded<float> y(size_t{count} * rows);
+  (two ? c.kernels->two_planes : c.kernels->one_plane)(packed.data(), rows, cols, x.data(), count, y.data(),
+                                                       rows);
+  for (uint32_t m = 0; m < count; ++m) {
+    const auto activations = values_of(x.data() + m * x_bytes, cols, two);
+    for (uint32_t r = 0; r < rows; ++r) {
+      double wanted = 0, magnitude = 0;
+      for (uint32_t k = 0; k < cols; ++k) {
+        const double term = static_cast<double>(w.decoded[size_t{r} * cols + k]) * activations[k];
+        wanted += term;
+        magnitude += std::fabs(term);
+      }
+      // Affine types add and take off their minima apart: the parts are larger than the terms.
+      ASSERT_NEAR(static_cast<double>(y[size_t{m} * rows + r]), wanted,
+                  (cols / 8 + 60) * unit * magnitude * 4)
+          << c.table->name << " " << type.name << " row " << r << " activation " << m;
+    }
+  }
+}
+
+TEST(PackedProducts, OfAllTypesAndShapes) {
+  for (const Case& c : cases()) {
+    const uint32_t block = cpu::packed_form(c.kernels->type)->block;
+    for (const bool two : {false, true}) {
+      for (const uint32_t rows : {1U, 7U, 8U, 9U, 16U, 33U}) {
+        for (const uint32_t cols : {block, 3 * block}) expect_product(c, rows, cols, 1, two);
+      }
+      for (const uint32_t count : {2U, 3U, 4U, 7U, 12U, 17U}) expect_product(c, 20, 2 * block, count, two);
+    }
+  }
+}
+
+TEST(PackedForms, AreAsLargeAsTheBlocksOrLittleLarger) {
+  for (const PackedForm& form : cpu::packed_forms) {
+    const TypeInfo& type = *find_type(form.type);
+    EXPECT_EQ(type.block_values, form.block) << type.name;
+    const double bytes = static_cast<double>(2048 / type.block_values * type.block_bytes * 16);
+    EXPECT_LE(static_cast<double>(cpu::packed_bytes(form, 16, 2048)) / bytes, 1.04) << type.name;
+  }
+}
+
+}  // namespace
+}  // namespace hearth::test
