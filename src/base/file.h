@@ -22,6 +22,10 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
+  // Lets go of the memory behind a part of it; a later look reads the file again. Parts outside are left
+  // alone.
+  void forget(std::span<const std::byte> part) const noexcept;
+
  private:
   std::span<const std::byte> bytes_;
 };

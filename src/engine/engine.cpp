@@ -38,7 +38,12 @@ Engine::Engine(BoundModel model, const Gguf& file, Device& device, Plan plan, En
       batcher_({plan_.rows, plan_.results, most_exact_rows}) {
   refuse_loudly(model_, device_, plan_.kv);
   device_.reserve(plan_, model_.program);
-  for (uint32_t i = 0; i < model_.tensors.size(); ++i) device_.load({i + 1}, file.view(*model_.tensors[i]));
+  const bool copied = std::any_of(plan_.device.buffers.begin(), plan_.device.buffers.end(),
+                                  [](const Buffer& b) { return b.kind == BufferKind::weights && !b.mapped; });
+  for (uint32_t i = 0; i < model_.tensors.size(); ++i) {
+    device_.load({i + 1}, file.view(*model_.tensors[i]));
+    if (copied) file.forget(*model_.tensors[i]);
+  }
   executable_ = device_.prepare(model_.program, lay_out(model_.program, plan_.rows));
   for (const uint32_t pages : plan_.pages) pools_.emplace_back(pages);
   tables_.resize(pools_.size());

@@ -212,6 +212,10 @@ std::vector<float> Gguf::floats(std::string_view key) const {
   return out;
 }
 
+void Gguf::forget(const TensorInfo& tensor) const noexcept {
+  for (const auto& map : maps_) map->forget(tensor.data);
+}
+
 WeightView Gguf::view(const TensorInfo& t) const {
   if (t.dims[3] != 1) {
     throw Error(Code::corrupt_file, fmt::format("tensor '{}' has four dimensions", t.name),

@@ -91,6 +91,8 @@ class Gguf {
 
   // dims as rows × cols × stack. Throws Error(corrupt_file) for a fourth dimension above 1.
   WeightView view(const TensorInfo& tensor) const;
+  // Lets go of the memory that reading the tensor has taken; it can be read again.
+  void forget(const TensorInfo& tensor) const noexcept;
 
  private:
   friend class GgufParser;

@@ -8,6 +8,7 @@ MemoryProfile profile(const BoundModel& model, const Gguf& file, const Device& d
   MemoryProfile p;
   p.name = std::string(file.string("general.name").value_or(model.architecture));
   for (const TensorInfo* tensor : model.tensors) p.weights += tensor->data.size();
+  p.resident = device.resident(model.program);
   p.context = model.hyper.context;
   p.result_row = uint64_t{model.program.outputs} * sizeof(float);
   for (const CacheGroup& c : model.program.caches)

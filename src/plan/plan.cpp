@@ -28,7 +28,9 @@ const RowClass& row_class(const MemoryProfile& model, uint32_t rows) {
   return *best;
 }
 
-Plan build(const MemoryProfile& model, const DeviceBudget& device, const Wish& wish, const RowClass& step) {
+// `copy`: the device holds its own copy of the weights.
+Plan build(const MemoryProfile& model, const DeviceBudget& device, const Wish& wish, const RowClass& step,
+           bool copy) {
   Plan plan;
   plan.context = wish.context;
   plan.parallel = wish.parallel;
@@ -41,15 +43,30 @@ Plan build(const MemoryProfile& model, const DeviceBudget& device, const Wish& w
     kv += plan.pages.back() * page_bytes(cache, wish.kv);
   }
   plan.device.device = device.device;
-  plan.device.buffers = {{BufferKind::weights, model.weights, device.maps_weights},
-                         {BufferKind::kv, kv, false},
-                         {BufferKind::arena, step.arena, false},
-                         {BufferKind::workspace, step.workspace, false},
-                         {BufferKind::results, plan.results * model.result_row, false}};
+  plan.device.buffers = {
+      {BufferKind::weights, copy ? model.resident : model.weights, device.maps_weights && !copy},
+      {BufferKind::kv, kv, false},
+      {BufferKind::arena, step.arena, false},
+      {BufferKind::workspace, step.workspace, false},
+      {BufferKind::results, plan.results * model.result_row, false}};
   return plan;
 }
 
 bool fits(const Plan& plan, const DeviceBudget& device) { return plan.device.anonymous() <= device.usable; }
+
+void note_departures(const MemoryProfile& model, const DeviceBudget& device, uint32_t context,
+                     uint32_t wanted, Plan& plan) {
+  if (model.resident != 0) {
+    plan.notes.push_back(fmt::format(
+        "weights are read from the file's mapping, which is slower: a copy of {} MiB beside the rest does "
+        "not fit into {} MiB",
+        model.resident >> 20, device.usable >> 20));
+  }
+  if (context != wanted) {
+    plan.notes.push_back(fmt::format("context {} instead of {}: that is what fits into {} MiB", context,
+                                     wanted, device.usable >> 20));
+  }
+}
 
 // Single changes that make a refused wish fit.
 std::vector<std::string> changes(const MemoryProfile& model, const DeviceBudget& device, const Wish& wish) {
@@ -58,7 +75,7 @@ std::vector<std::string> changes(const MemoryProfile& model, const DeviceBudget&
     Wish other = wish;
     other.kv = {type, type};
     if (type > std::max(wish.kv.k, wish.kv.v) &&
-        fits(build(model, device, other, row_class(model, wish.rows)), device)) {
+        fits(build(model, device, other, row_class(model, wish.rows), false), device)) {
       found.push_back(fmt::format("a {} cache", to_string(type)));
       break;
     }
@@ -66,7 +83,7 @@ std::vector<std::string> changes(const MemoryProfile& model, const DeviceBudget&
   for (uint32_t context = wish.context / 2; context >= page_tokens; context /= 2) {
     Wish other = wish;
     other.context = context;
-    if (fits(build(model, device, other, row_class(model, wish.rows)), device)) {
+    if (fits(build(model, device, other, row_class(model, wish.rows), false), device)) {
       found.push_back(fmt::format("a context of {} tokens", context));
       break;
     }
@@ -119,15 +136,17 @@ std::variant<Plan, Shortfall> place(const MemoryProfile& model, const DeviceBudg
   if (wish.context == 0)
     exact.context = std::min(model.context == 0 ? default_context : model.context, default_context);
   const uint32_t wanted = exact.context;
+  // A copy of the weights in huge pages is the faster way; it gives way before the context shrinks.
+  if (model.resident != 0 && device.maps_weights) {
+    Plan plan = build(model, device, exact, row_class(model, wish.rows), true);
+    if (fits(plan, device)) return plan;
+  }
   for (;; exact.context /= 2) {
     for (uint32_t rows = std::max(wish.rows, model.steps.front().rows);;) {
       const RowClass& step = row_class(model, rows);
-      Plan plan = build(model, device, exact, step);
+      Plan plan = build(model, device, exact, step, false);
       if (fits(plan, device)) {
-        if (exact.context != wanted) {
-          plan.notes.push_back(fmt::format("context {} instead of {}: that is what fits into {} MiB",
-                                           exact.context, wanted, device.usable >> 20));
-        }
+        note_departures(model, device, exact.context, wanted, plan);
         return plan;
       }
       if (step.rows == model.steps.front().rows) break;
@@ -136,7 +155,7 @@ std::variant<Plan, Shortfall> place(const MemoryProfile& model, const DeviceBudg
     if (wish.context != 0 || exact.context / 2 < least_context) break;
   }
   exact.context = wanted;
-  const Plan plan = build(model, device, exact, model.steps.front());
+  const Plan plan = build(model, device, exact, model.steps.front(), false);
   return Shortfall{plan.device.anonymous(), device.usable, changes(model, device, exact)};
 }
 

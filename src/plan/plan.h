@@ -47,6 +47,7 @@ struct RowClass {
 struct MemoryProfile {
   std::string name;
   uint64_t weights = 0;     // bytes of all tensors as they lie in the file
+  uint64_t resident = 0;    // what the device takes for its own copy of them; 0 = it uses the file's mapping
   uint32_t context = 0;     // the model's own limit, tokens
   uint64_t result_row = 0;  // bytes of one row of scores
   std::vector<CacheProfile> caches;
@@ -57,7 +58,7 @@ struct MemoryProfile {
 struct DeviceBudget {
   std::string device;
   uint64_t usable = 0;       // bytes free for this model
-  bool maps_weights = true;  // weights stay in the file's mapping and cost no anonymous memory
+  bool maps_weights = true;  // weights can stay in the file's mapping and cost no anonymous memory then
 };
 
 struct Wish {

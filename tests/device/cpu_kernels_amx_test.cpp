@@ -27,7 +27,7 @@ void pack_acts(const float* x, size_t x_stride, uint32_t m, uint32_t k, void* ac
 }
 
 const cpu::MatmulKernels emulated = {
-    cpu::PanelFormat::bf16, pack_panel, pack_acts, cpu::run, cpu::enter, cpu::leave};
+    cpu::PanelFormat::bf16, pack_panel, pack_acts, cpu::run, cpu::enter, cpu::leave, nullptr};
 
 TEST(CpuKernelsAmx, EmulatedTilesMultiplyAllShapes) {
   Random random(6);

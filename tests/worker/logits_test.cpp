@@ -2,6 +2,7 @@
 // model of the reference data whose architecture hearth runs.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <iostream>
 #include <set>
 
@@ -72,6 +73,32 @@ class ReferenceModels : public testing::Test {
   }
 
   // Runs every reference model that can be bound; the others must be refused as unknown architectures.
+  // `arithmetic` for models of plain floats; quantized ones are in class int8 where the served path
+  // multiplies integers, and must lose no more than 1.1 × what the reference's integer kernels lose.
+  static void check_served(const RunOptions& options, const char* arithmetic) {
+    size_t integer = 0;
+    for (const auto& path : files_in(reference_dir() / "logits", ".json")) {
+      const Json data = read_json(path);
+      if (!known_architecture(data)) continue;
+      const bool quantized = data.at("tolerance").as_object().contains("int8");
+      check_model(path.string(), options, quantized ? "int8" : arithmetic);
+      if (!quantized) continue;
+      const Reference r(path.string());
+      Loaded model(r, options);
+      const Distance d = distance(r.data, model.scores(r.tokens(), true));
+      EXPECT_LE(d.kl, 1.1 * data.at("spread").at("native").at("kl").to_number<double>()) << r.name;
+      ++integer;
+    }
+    EXPECT_GE(integer, 20U);
+  }
+
+  static bool known_architecture(const Json& data) {
+    const auto all = architectures();
+    return std::any_of(all.begin(), all.end(), [&](const Architecture& a) {
+      return a.name == std::string_view(data.at("architecture").as_string());
+    });
+  }
+
   static void check_all(const RunOptions& options, const char* arithmetic) {
     std::set<std::string> known;
     for (const Architecture& a : architectures()) known.emplace(a.name);
@@ -90,11 +117,16 @@ class ReferenceModels : public testing::Test {
 
 TEST_F(ReferenceModels, PortableFloat) { check_all({"portable", true}, "f32"); }
 TEST_F(ReferenceModels, BestSetFloat) { check_all({"", true}, "f32"); }
-TEST_F(ReferenceModels, BestSetServed) { check_all({"", false}, "bf16"); }
+TEST_F(ReferenceModels, BestSetServed) { check_served({"", false}, "bf16"); }
+
+TEST_F(ReferenceModels, VnniServed) {
+  if (!cpu_features().avx512vnni) GTEST_SKIP() << "this processor has no AVX512_VNNI";
+  check_served({"avx512vnni", false}, "f32");
+}
 
 TEST_F(ReferenceModels, Avx2Served) {
   if (!cpu_features().avx2) GTEST_SKIP() << "this processor has no AVX2";
-  check_all({"avx2", false}, "f32");
+  check_served({"avx2", false}, "f32");
 }
 
 // Mean KL of cached types against the float cache, within 1.5 × what the reference implementation loses.

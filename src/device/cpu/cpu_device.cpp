@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/cpu_features.h"
 #include "base/error.h"
+#include "device/cpu/packer.h"
 
 namespace hearth {
 namespace cpu {
@@ -104,7 +106,8 @@ struct Judge {
 CpuDevice::CpuDevice(const CpuOptions& options)
     : table_(resolve(options.set, cpu_features())),
       matmul_(options.exact ? table_.matmul_f32 : table_.matmul),
-      team_(choose_threads(options, thread_budget()), !thread_budget().quota) {
+      team_(choose_threads(options, thread_budget()), !thread_budget().quota),
+      exact_(options.exact) {
   info_.name = "cpu";
   info_.description = cpu_features().brand;
   info_.variants = table_.describe();
@@ -140,23 +143,70 @@ void CpuDevice::reserve(const Plan& plan, const Program& program) {
   arena_ = Memory(plan.device.of(BufferKind::arena), "activations");
   workspace_ = Memory(plan.device.of(BufferKind::workspace), "scratch memory");
   results_ = Memory(plan.device.of(BufferKind::results), "scores");
+  residence_.clear();
+  const auto& buffers = plan.device.buffers;
+  const bool copies = std::any_of(buffers.begin(), buffers.end(), [](const Buffer& b) {
+    return b.kind == BufferKind::weights && !b.mapped && b.bytes != 0;
+  });
+  if (copies) {
+    uint64_t bytes = 0;
+    residence_ = residence_of(program, table_, bytes);
+    copy_ = Memory(bytes, "the weights");
+  }
   weights_.assign(program.weights.size(), {});
 }
 
 uint64_t CpuDevice::reserved() const noexcept {
-  uint64_t bytes = arena_.size() + workspace_.size() + results_.size();
+  uint64_t bytes = arena_.size() + workspace_.size() + results_.size() + copy_.size();
   for (const Memory& memory : kv_memory_) bytes += memory.size();
+  return bytes;
+}
+
+uint64_t CpuDevice::resident(const Program& program) const {
+  if (exact_ || table_.round_row == nullptr) return 0;
+  uint64_t bytes = 0;
+  residence_of(program, table_, bytes);
   return bytes;
 }
 
 void CpuDevice::load(Weight weight, const WeightView& view) {
   LoadedWeight& w = weights_[weight.id - 1];
-  w.data = view.data.data();
+  w = {};
+  w.data = w.product_data = view.data.data();
   w.rows = static_cast<uint32_t>(view.shape.rows);
   w.cols = static_cast<uint32_t>(view.shape.cols);
   w.stack = static_cast<uint32_t>(view.shape.stack);
   w.row_bytes = row_bytes(view.type, view.shape.cols).value_or(0);
   w.kernels = table_.type(static_cast<uint32_t>(view.type));
+  const Residence home = residence_.empty() ? Residence{} : residence_[weight.id - 1];
+  if (home.kind != Residence::Kind::mapped) take_copy(w, home, static_cast<uint32_t>(view.type));
+}
+
+// All threads share the work: strip by strip, or in equal parts.
+void CpuDevice::take_copy(LoadedWeight& w, const Residence& home, uint32_t type) {
+  std::byte* to = copy_.data() + home.offset;
+  const uint32_t threads = team_.size();
+  if (home.kind == Residence::Kind::copied) {
+    const std::byte* from = w.data;
+    team_.run([&](uint32_t t) {
+      const uint64_t begin = home.bytes * t / threads, end = home.bytes * (t + 1) / threads;
+      std::memcpy(to + begin, from + begin, end - begin);
+    });
+    w.product_data = to;
+    return;
+  }
+  const PackedForm& form = *packed_form(type);
+  w.packed_kernels = table_.packed(type);
+  w.packed = to;
+  w.strip_bytes = strip_bytes(form, w.cols);
+  const uint32_t strips = (w.rows + strip_rows - 1) / strip_rows;
+  team_.run([&](uint32_t t) {
+    const uint32_t end = static_cast<uint32_t>(uint64_t{strips} * (t + 1) / threads);
+    for (uint32_t s = static_cast<uint32_t>(uint64_t{strips} * t / threads); s < end; ++s) {
+      pack_strip(form, w.data + uint64_t{s} * strip_rows * w.row_bytes, w.row_bytes,
+                 std::min(strip_rows, w.rows - s * strip_rows), w.cols, to + s * w.strip_bytes);
+    }
+  });
 }
 
 void CpuDevice::copy_page(uint32_t group, PageId from, PageId to) {

@@ -13,14 +13,20 @@ namespace hearth::cpu {
 
 // A weight as the kernels want it.
 struct LoadedWeight {
-  const std::byte* data = nullptr;
+  const std::byte* data = nullptr;          // as the file has it
+  const std::byte* product_data = nullptr;  // the same, or the device's copy of it
   const TypeKernels* kernels = nullptr;
+  const std::byte* packed = nullptr;  // strips (packed.h) instead of rows, for products
+  const PackedKernels* packed_kernels = nullptr;
+  uint64_t strip_bytes = 0;
   uint32_t rows = 0, cols = 0, stack = 1;
   uint64_t row_bytes = 0;
 
   const std::byte* row(uint32_t r, uint32_t expert = 0) const {
-    return data + (uint64_t{expert} * rows + r) * row_bytes;
+    return product_data + (uint64_t{expert} * rows + r) * row_bytes;
   }
+  // The strip that row r begins; r is a multiple of sixteen.
+  const std::byte* strip(uint32_t r) const { return packed + r / panel_rows * strip_bytes; }
   // A vector (gain, bias) as floats; vectors are F32 in every GGUF, and the loader checks it.
   const float* values() const { return reinterpret_cast<const float*>(data); }
 };
@@ -42,16 +48,24 @@ struct KvGroup {
   }
 };
 
+// Where a weight lives when the device has its own copy of the weights.
+struct Residence {
+  enum class Kind { mapped, copied, packed } kind = Kind::mapped;
+  uint64_t offset = 0, bytes = 0;  // in the copy
+};
+
 // Scratch memory of a step: what the threads share, and a private part for each.
 struct Workspace {
   uint64_t acts = 0;                        // packed activations of the prompt rows, shared
+  uint64_t integers = 0;                    // the same as integers, for packed weights
+  uint64_t exact_integers = 0;              // per thread: integers of the exact rows
   uint64_t block = 0, panel = 0, norm = 0;  // per thread: a block of results, a panel, normalised rows
   uint64_t experts = 0;                     // hidden rows of the chosen experts, shared
   uint64_t rope = 0;                        // cosines and sines of the step's positions, shared
   std::vector<uint64_t> rope_offset;        // of each rope table within that part
 
-  uint64_t shared() const { return acts + experts + rope; }
-  uint64_t per_thread() const { return block + panel + norm; }
+  uint64_t shared() const { return acts + integers + experts + rope; }
+  uint64_t per_thread() const { return block + panel + norm + exact_integers; }
 };
 
 class CpuDevice final : public Device {
@@ -61,6 +75,7 @@ class CpuDevice final : public Device {
   const DeviceInfo& info() const noexcept override { return info_; }
   std::optional<Refusal> refuse(const Op& op, const Program& program, KvTypes kv) const override;
   uint64_t workspace(const Program& program, uint32_t rows) const override;
+  uint64_t resident(const Program& program) const override;
   void reserve(const Plan& plan, const Program& program) override;
   uint64_t reserved() const noexcept override;
   void load(Weight weight, const WeightView& view) override;
@@ -71,6 +86,11 @@ class CpuDevice final : public Device {
   ThreadTeam& team() { return team_; }
   const ResolvedTable& table() const { return table_; }
   const MatmulKernels& matmul() const { return *matmul_; }
+  // Whether prompts expand a packed weight into bfloat16 panels, instead of multiplying it with integers.
+  bool expands(const LoadedWeight& w) const { return w.packed != nullptr && expand(w) != nullptr; }
+  ExpandPanel expand(const LoadedWeight& w) const {
+    return matmul_->expand != nullptr ? matmul_->expand[w.packed_kernels->type] : nullptr;
+  }
   const LoadedWeight& weight(Weight w) const { return weights_[w.id - 1]; }
   const LoadedWeight* maybe(Weight w) const { return w ? &weights_[w.id - 1] : nullptr; }
   const KvGroup& kv(uint32_t group) const { return kv_[group]; }
@@ -81,6 +101,8 @@ class CpuDevice final : public Device {
   }
 
  private:
+  void take_copy(LoadedWeight& w, const Residence& home, uint32_t type);
+
   ResolvedTable table_;
   const MatmulKernels* matmul_;
   ThreadTeam team_;
@@ -88,11 +110,17 @@ class CpuDevice final : public Device {
   std::vector<LoadedWeight> weights_;
   std::vector<KvGroup> kv_;
   std::vector<Memory> kv_memory_;
-  Memory arena_, workspace_, results_;
+  Memory arena_, workspace_, results_, copy_;
+  std::vector<Residence> residence_;
+  bool exact_;
 };
 
 // Sizes of the scratch memory for a program; the same function serves the plan and the execution.
 Workspace workspace_of(const Program& program, uint32_t rows);
+
+// What the copy holds of each weight [weights], and its size in all: matrices of products in packed form
+// where the table has kernels for their type, as they are otherwise; nothing of the rest.
+std::vector<Residence> residence_of(const Program& program, const ResolvedTable& table, uint64_t& bytes);
 
 // Weight rows of one unit of work when the result rows of a projection are dealt out.
 inline constexpr uint32_t unit_rows = 64;

@@ -18,8 +18,9 @@ class RouteStage final : public Stage {
     const uint32_t threads = step.device->team().size();
     for (uint32_t r = thread; r < step.rows; r += threads) {
       float* scores = step.block(thread);
-      exact_product(w, 0, 0, op_.experts, step.act(op_.in) + uint64_t{r} * op_.in.cols, op_.in.cols, 1,
-                    scores, op_.experts);
+      exact_product(w, 0, 0, op_.experts,
+                    {step.act(op_.in) + uint64_t{r} * op_.in.cols, op_.in.cols, nullptr}, 1, scores,
+                    op_.experts);
       choose(step, scores, step.act(op_.out) + uint64_t{r} * op_.out.cols);
     }
   }
@@ -85,8 +86,8 @@ class ExpertsStage final : public Stage {
         const float* x = step.act(op_.in) + uint64_t{r} * op_.in.cols;
         for (uint32_t u = 0; u < op_.used; ++u) {
           const uint32_t e = expert(step, r, u);
-          exact_product(gate, e, first, count, x, op_.in.cols, 1, gates.data(), unit_rows);
-          exact_product(up, e, first, count, x, op_.in.cols, 1, ups.data(), unit_rows);
+          exact_product(gate, e, first, count, {x, op_.in.cols, nullptr}, 1, gates.data(), unit_rows);
+          exact_product(up, e, first, count, {x, op_.in.cols, nullptr}, 1, ups.data(), unit_rows);
           if (op_.scale_gate != 1.0F) k.scale(gates.data(), op_.scale_gate, count, gates.data());
           if (op_.scale_up != 1.0F) k.scale(ups.data(), op_.scale_up, count, ups.data());
           k.gated(static_cast<Activation>(op_.act), gates.data(), ups.data(), count,
@@ -106,7 +107,7 @@ class ExpertsStage final : public Stage {
       for (uint32_t r = 0; r < step.rows; ++r) {
         sum.fill(0);
         for (uint32_t u = 0; u < op_.used; ++u) {
-          exact_product(w, expert(step, r, u), first, count, hidden_row(step, r, u), op_.hidden, 1,
+          exact_product(w, expert(step, r, u), first, count, {hidden_row(step, r, u), op_.hidden, nullptr}, 1,
                         part.data(), unit_rows);
           const float factor = weight(step, r, u) * op_.scale_down;
           for (uint32_t i = 0; i < count; ++i) sum[i] += factor * part[i];

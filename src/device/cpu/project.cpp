@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "device/cpu/packed.h"
+
 namespace hearth::cpu {
 namespace {
 
@@ -29,28 +31,48 @@ void read_row(const Step& step, const Norm* norm, const float* x, uint32_t cols,
   }
 }
 
-void exact_product(const LoadedWeight& w, uint32_t expert, uint32_t first, uint32_t count, const float* x,
-                   uint32_t x_stride, uint32_t rows, float* y, uint32_t y_stride) {
+void exact_product(const LoadedWeight& w, uint32_t expert, uint32_t first, uint32_t count, const ExactRows& x,
+                   uint32_t rows, float* y, uint32_t y_stride) {
+  if (w.packed != nullptr) {
+    w.packed_kernels->two_planes(w.strip(first), count, w.cols, x.integers, rows, y, y_stride);
+    return;
+  }
   for (uint32_t n = 0; n < rows; n += gemv_rows) {
-    w.kernels->gemv(w.row(first, expert), w.row_bytes, count, w.cols, x + uint64_t{n} * x_stride, x_stride,
+    w.kernels->gemv(w.row(first, expert), w.row_bytes, count, w.cols, x.x + uint64_t{n} * x.stride, x.stride,
                     std::min(gemv_rows, rows - n), y + uint64_t{n} * y_stride, y_stride);
   }
 }
 
-Projector::Projector(Step& step, uint32_t thread, const Input& in)
+const std::byte* round_exact(const Step& step, uint32_t thread, const float* x, uint32_t rows,
+                             uint32_t cols) {
+  std::byte* out = step.exact_integers(thread);
+  const size_t bytes = integer_row(cols, true).bytes;
+  for (uint32_t r = 0; r < rows; ++r)
+    step.device->table().round_row(x + uint64_t{r} * cols, cols, true, out + r * bytes);
+  return out;
+}
+
+Projector::Projector(Step& step, uint32_t thread, const Input& in, std::initializer_list<Weight> weights)
     : step_(step), thread_(thread), cols_(in.act.cols) {
+  bool rows = false, packed = false;
+  for (const Weight w : weights) {
+    const bool is_packed = step.device->weight(w).packed != nullptr;
+    packed = packed || is_packed;
+    rows = rows || !is_packed || step.device->expands(step.device->weight(w));
+  }
   const float* x = step.act(in.act);
-  exact_ = x;
+  exact_ = {x, cols_, nullptr};
   if (in.norm != nullptr && step.exact_rows > 0) {
     // Every thread norms the few rows for itself: cheaper than meeting once more.
     float* own = step.norm_rows(thread);
     for (uint32_t r = 0; r < step.exact_rows; ++r) {
       read_row(step, in.norm, x + uint64_t{r} * cols_, cols_, own + uint64_t{r} * cols_);
     }
-    exact_ = own;
+    exact_.x = own;
   }
+  if (packed) exact_.integers = round_exact(step, thread, exact_.x, step.exact_rows, cols_);
   if (step.prompt_rows() > 0) {
-    pack_prompt(in);
+    pack_prompt(in, rows, packed);
     if (thread == 0) step.next_unit.store(0, std::memory_order_relaxed);
     step.device->team().barrier();
     if (step.device->matmul().enter != nullptr) step.device->matmul().enter();
@@ -63,7 +85,8 @@ Projector::~Projector() {
 
 // The packed activations are cut along the columns: chunk after chunk [prompt rows][panel_cols], so that a
 // panel meets a dense block.
-void Projector::pack_prompt(const Input& in) const {
+// Packed weights want integers, the others panels' numbers; a stage may need both.
+void Projector::pack_prompt(const Input& in, bool rows_wanted, bool packed) const {
   const MatmulKernels& k = step_.device->matmul();
   const uint32_t rows = step_.prompt_rows(), threads = step_.device->team().size();
   const float* x = step_.act(in.act) + uint64_t{step_.exact_rows} * cols_;
@@ -76,7 +99,11 @@ void Projector::pack_prompt(const Input& in) const {
       read_row(step_, in.norm, source, cols_, row);
       source = row;
     }
-    for (uint32_t c = 0; c < cols_; c += panel_cols) {
+    if (packed) {
+      const size_t bytes = integer_row(cols_, false).bytes;
+      step_.device->table().round_row(source, cols_, false, step_.shared_integers() + r * bytes);
+    }
+    for (uint32_t c = 0; rows_wanted && c < cols_; c += panel_cols) {
       const uint32_t width = std::min(panel_cols, cols_ - c);
       std::byte* chunk = step_.shared_acts() + uint64_t{rows} * c * number_bytes(k.format);
       k.pack_acts(source + c, cols_, 1, width, chunk + uint64_t{r} * width * number_bytes(k.format));
@@ -87,13 +114,24 @@ void Projector::pack_prompt(const Input& in) const {
 void Projector::multiply(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,
                          uint32_t y_stride) const {
   if (step_.exact_rows > 0) multiply_exact(w, first, count, y, y_stride);
-  if (step_.prompt_rows() > 0)
-    multiply_prompt(w, first, count, y + uint64_t{step_.exact_rows} * y_stride, y_stride);
+  if (step_.prompt_rows() == 0) return;
+  y += uint64_t{step_.exact_rows} * y_stride;
+  if (w.packed != nullptr && !step_.device->expands(w)) {
+    multiply_packed(w, first, count, y, y_stride);
+  } else {
+    multiply_prompt(w, first, count, y, y_stride);
+  }
+}
+
+void Projector::multiply_packed(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,
+                                uint32_t y_stride) const {
+  w.packed_kernels->one_plane(w.strip(first), count, cols_, step_.shared_integers(), step_.prompt_rows(), y,
+                              y_stride);
 }
 
 void Projector::multiply_exact(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,
                                uint32_t y_stride) const {
-  exact_product(w, 0, first, count, exact_, cols_, step_.exact_rows, y, y_stride);
+  exact_product(w, 0, first, count, exact_, step_.exact_rows, y, y_stride);
 }
 
 void Projector::multiply_prompt(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,
@@ -112,6 +150,11 @@ void Projector::multiply_prompt(const LoadedWeight& w, uint32_t first, uint32_t 
       const uint32_t width = std::min(panel_cols, cols_ - c);
       for (uint32_t r = 0; r < block; r += panel_rows) {
         const uint32_t some = std::min(panel_rows, block - r);
+        if (w.packed != nullptr) {
+          step_.device->expand(w)(w.strip(first + f + r), cols_, c, width,
+                                  panels + uint64_t{r} * width * bytes);
+          continue;
+        }
         for (uint32_t i = 0; i < some; ++i) {
           w.kernels->decode(w.row(first + f + r + i) + c / block_values * block_bytes, width,
                             decoded + i * width);

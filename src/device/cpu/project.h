@@ -1,8 +1,21 @@
 #pragma once
 
+#include <initializer_list>
+
 #include "device/cpu/stage.h"
 
 namespace hearth::cpu {
+
+// Rows for the generation kernels: floats, and the same as integers (two planes) if a packed weight is to be
+// multiplied with them.
+struct ExactRows {
+  const float* x = nullptr;
+  uint32_t stride = 0;  // floats from one row to the next
+  const std::byte* integers = nullptr;
+};
+
+// Rounds `rows` rows of `cols` floats into the thread's integers.
+const std::byte* round_exact(const Step& step, uint32_t thread, const float* x, uint32_t rows, uint32_t cols);
 
 // The rows of a step on their way through a weight matrix. One object lives on each thread's stack for one
 // stage: the constructor reads (and norms) the input; multiply() gives a block of results for all rows of the
@@ -10,7 +23,8 @@ namespace hearth::cpu {
 class Projector {
  public:
   // Collective: all threads construct it together (a barrier lies inside when there are prompt rows).
-  Projector(Step& step, uint32_t thread, const Input& in);
+  // `weights`: all that will be multiplied with.
+  Projector(Step& step, uint32_t thread, const Input& in, std::initializer_list<Weight> weights);
   ~Projector();
   Projector(const Projector&) = delete;
   Projector& operator=(const Projector&) = delete;
@@ -23,17 +37,19 @@ class Projector {
                       uint32_t y_stride) const;
   void multiply_prompt(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,
                        uint32_t y_stride) const;
-  void pack_prompt(const Input& in) const;
+  void multiply_packed(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,
+                       uint32_t y_stride) const;
+  void pack_prompt(const Input& in, bool rows, bool packed) const;
 
   Step& step_;
   uint32_t thread_;
   uint32_t cols_;
-  const float* exact_ = nullptr;  // [exact_rows × cols]
+  ExactRows exact_;
 };
 
 // y[n·stride + r − first] = x[n] · W[r] with the generation kernels, any number of rows of x.
-void exact_product(const LoadedWeight& w, uint32_t expert, uint32_t first, uint32_t count, const float* x,
-                   uint32_t x_stride, uint32_t rows, float* y, uint32_t y_stride);
+void exact_product(const LoadedWeight& w, uint32_t expert, uint32_t first, uint32_t count, const ExactRows& x,
+                   uint32_t rows, float* y, uint32_t y_stride);
 
 // Calls unit(first, count) for shares of [0, total) in steps of `size`: a fixed contiguous part per thread
 // when all rows are exact (both finish together, memory is read in one stream), dealt out one by one

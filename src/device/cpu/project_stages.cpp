@@ -20,7 +20,7 @@ class LinearStage final : public Stage {
   LinearStage(const Linear& o, Input in) : op_(o), in_(in) {}
 
   void run(Step& step, uint32_t thread) const override {
-    const Projector projector(step, thread, in_);
+    const Projector projector(step, thread, in_, {op_.weight});
     const LoadedWeight& w = step.device->weight(op_.weight);
     for_units(step, thread, units_of(w.rows), [&](uint32_t u) {
       const uint32_t first = u * unit_rows, count = std::min(unit_rows, w.rows - first);
@@ -55,7 +55,7 @@ class GatedStage final : public Stage {
   GatedStage(const Gated& o, Input in) : op_(o), in_(in) {}
 
   void run(Step& step, uint32_t thread) const override {
-    const Projector projector(step, thread, in_);
+    const Projector projector(step, thread, in_, {op_.gate, op_.up});
     const CpuDevice& d = *step.device;
     const RowKernels& k = *d.table().rows;
     const LoadedWeight &gate = d.weight(op_.gate), &up = d.weight(op_.up);
@@ -85,7 +85,7 @@ class QkvStage final : public Stage {
   QkvStage(const Qkv& o, Input in) : op_(o), in_(in) {}
 
   void run(Step& step, uint32_t thread) const override {
-    const Projector projector(step, thread, in_);
+    const Projector projector(step, thread, in_, {op_.wq, op_.wk, op_.wv});
     const HeadShape& h = op_.heads;
     for_units(step, thread, h.q_heads + 2 * h.kv_heads, [&](uint32_t u) {
       if (u < h.q_heads) {
@@ -200,10 +200,12 @@ class LogitsStage final : public Stage {
         read_row(step, in_.norm, step.act(in_.act) + uint64_t{wanted[n + i]} * cols, cols,
                  x + uint64_t{i} * cols);
       }
+      ExactRows rows{x, cols, nullptr};
+      if (w.packed != nullptr) rows.integers = round_exact(step, thread, x, some, cols);
       float* out = step.device->results().data() + uint64_t{n} * w.rows;
       for (uint32_t u = begin; u < end; ++u) {
         const uint32_t first = u * unit_rows, count = std::min(unit_rows, w.rows - first);
-        exact_product(w, 0, first, count, x, cols, some, out + first, w.rows);
+        exact_product(w, 0, first, count, rows, some, out + first, w.rows);
         for (uint32_t i = 0; i < some; ++i) finish(d, k, first, count, out + uint64_t{i} * w.rows + first);
       }
     }
@@ -264,7 +266,7 @@ class PoolStage final : public Stage {
     const RowKernels& k = *step.device->table().rows;
     float* row = step.norm_rows(0);
     read_row(step, in_.norm, x, op_.in.cols, row);
-    exact_product(step.device->weight(op_.classifier), 0, 0, op_.outputs, row, op_.in.cols, 1, out,
+    exact_product(step.device->weight(op_.classifier), 0, 0, op_.outputs, {row, op_.in.cols, nullptr}, 1, out,
                   op_.outputs);
     finish_block(k, 1, step.device->maybe(op_.bias), 0, op_.outputs, out);
     const float total = k.exp_sum(out, op_.outputs, k.max(out, op_.outputs));

@@ -26,7 +26,8 @@ class EmbedStage final : public Stage {
     const Share rows = share(step, thread);
     for (uint32_t r = rows.begin; r < rows.end; ++r) {
       float* out = step.act(op_.out) + uint64_t{r} * op_.out.cols;
-      table.kernels->decode(table.row(static_cast<uint32_t>(step.inputs.tokens[r].value)), table.cols, out);
+      const auto token = static_cast<uint64_t>(step.inputs.tokens[r].value);
+      table.kernels->decode(table.data + token * table.row_bytes, table.cols, out);
       if (op_.scale != 1.0F) step.device->table().rows->scale(out, op_.scale, op_.out.cols, out);
     }
   }

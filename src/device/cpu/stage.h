@@ -23,11 +23,16 @@ struct Step {
   uint32_t prompt_rows() const { return rows - exact_rows; }
   float* act(Act a) const { return reinterpret_cast<float*>(device->arena() + layout->offset[a.id - 1]); }
   std::byte* shared_acts() const { return device->scratch(); }
-  float* shared_experts() const { return reinterpret_cast<float*>(device->scratch() + workspace.acts); }
+  // Prompt rows as integers, [prompt rows][integer_row(cols, one plane)].
+  std::byte* shared_integers() const { return device->scratch() + workspace.acts; }
+  float* shared_experts() const {
+    return reinterpret_cast<float*>(device->scratch() + workspace.acts + workspace.integers);
+  }
   // Cosines, then sines, of a row's position for one of the program's rope tables.
   float* rope_row(uint32_t table, uint32_t row) const {
     const uint64_t before = workspace.rope_offset[table];
-    return reinterpret_cast<float*>(device->scratch() + workspace.acts + workspace.experts + before) +
+    return reinterpret_cast<float*>(device->scratch() + workspace.acts + workspace.integers +
+                                    workspace.experts + before) +
            2 * uint64_t{row} * program->ropes[table].inv_freq.size();
   }
   std::byte* thread_part(uint32_t thread) const {
@@ -37,6 +42,10 @@ struct Step {
   std::byte* panel(uint32_t thread) const { return thread_part(thread) + workspace.block; }
   float* norm_rows(uint32_t thread) const {
     return reinterpret_cast<float*>(thread_part(thread) + workspace.block + workspace.panel);
+  }
+  // Exact rows as integers, [rows][integer_row(cols, two planes)].
+  std::byte* exact_integers(uint32_t thread) const {
+    return thread_part(thread) + workspace.block + workspace.panel + workspace.norm;
   }
 };
 

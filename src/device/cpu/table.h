@@ -29,6 +29,11 @@ struct TypeKernels {
 enum class PanelFormat : uint32_t { f32, bf16 };
 inline constexpr uint32_t panel_rows = 16;
 
+// Columns [first, first + width) of a strip of packed weights (packed.h) as one panel. first is a multiple of
+// 256, width of 32.
+using ExpandPanel = void (*)(const void* strip, uint32_t cols, uint32_t first, uint32_t width, void* panel);
+inline constexpr uint32_t weight_types = 64;  // GGUF's type numbers lie below
+
 struct MatmulKernels {
   PanelFormat format;
   // w: [rows ≤ 16][k] floats, stride in floats; missing rows become zeros.
@@ -42,6 +47,9 @@ struct MatmulKernels {
   // needed.
   void (*enter)();
   void (*leave)();
+  // From packed weights, by type number; null where the integer products of packed.h are the better way, and
+  // for types without a packed form.
+  const ExpandPanel* expand;
 };
 
 // Products of packed weights (packed.h) with activation rows of integers:

@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "device/cpu/cpu_device.h"
+#include "device/cpu/packer.h"
 
 namespace hearth::cpu {
 namespace {
@@ -44,7 +45,54 @@ struct Needs {
   void operator()(const Experts& o) { experts = std::max(experts, rows * o.used * o.hidden); }
 };
 
+// How a program's weights are used: which are matrices of products, and which of those may be woven.
+struct Uses {
+  const Program& program;
+  std::vector<bool> product, woven;
+
+  explicit Uses(const Program& p)
+      : program(p), product(p.weights.size(), false), woven(p.weights.size(), false) {}
+
+  void matrix(Weight w, bool weave = true) {
+    if (!w) return;
+    product[w.id - 1] = true;
+    woven[w.id - 1] = weave && program.weights[w.id - 1].shape.stack == 1;
+  }
+  void operator()(const Linear& o) { matrix(o.weight); }
+  void operator()(const Gated& o) { matrix(o.gate), matrix(o.up); }
+  void operator()(const Logits& o) { matrix(o.weight); }
+  // A head is a unit of work: strips must not reach across heads.
+  void operator()(const Qkv& o) {
+    matrix(o.wq, o.heads.k_size % strip_rows == 0);
+    matrix(o.wk, o.heads.k_size % strip_rows == 0);
+    matrix(o.wv, o.heads.v_size % strip_rows == 0);
+  }
+  void operator()(const Experts& o) { matrix(o.gate, false), matrix(o.up, false), matrix(o.down, false); }
+  template <class Other>
+  void operator()(const Other&) {}
+};
+
 }  // namespace
+
+std::vector<Residence> residence_of(const Program& program, const ResolvedTable& table, uint64_t& bytes) {
+  Uses uses(program);
+  for (const Op& op : program.ops) std::visit(uses, op);
+  std::vector<Residence> homes(program.weights.size());
+  bytes = 0;
+  for (size_t i = 0; i < homes.size(); ++i) {
+    if (!uses.product[i]) continue;
+    const WeightInfo& w = program.weights[i];
+    const auto type = static_cast<uint32_t>(w.type);
+    const PackedForm* form = table.packed(type) != nullptr ? packed_form(type) : nullptr;
+    const bool weave = uses.woven[i] && form != nullptr;
+    const uint64_t plain = row_bytes(w.type, w.shape.cols).value_or(0) * w.shape.rows * w.shape.stack;
+    homes[i] = {weave ? Residence::Kind::packed : Residence::Kind::copied, bytes,
+                weave ? packed_bytes(*form, w.shape.rows, w.shape.cols) : plain};
+    constexpr uint64_t line = 64;
+    bytes = align_up(bytes + homes[i].bytes, line);
+  }
+  return homes;
+}
 
 Workspace workspace_of(const Program& program, uint32_t rows) {
   Needs needs{program, rows};
@@ -59,6 +107,9 @@ Workspace workspace_of(const Program& program, uint32_t rows) {
   w.panel = align_up((uint64_t{unit_rows} * panel_cols + behind) * sizeof(float), line);
   w.norm = align_up(std::min<uint64_t>(rows, most_exact_rows) * needs.widest * sizeof(float), line);
   w.norm = std::max(w.norm, align_up(8 * needs.widest * sizeof(float), line));
+  const uint64_t exact = std::max<uint64_t>(std::min<uint64_t>(rows, most_exact_rows), 8);
+  w.integers = rows * integer_row(needs.widest, false).bytes;
+  w.exact_integers = exact * integer_row(needs.widest, true).bytes;
   w.experts = align_up(needs.experts * sizeof(float), line);
   for (const RopeTable& rope : program.ropes) {
     w.rope_offset.push_back(w.rope);

@@ -5,7 +5,8 @@ namespace hearth::cpu {
 namespace {
 
 const MatmulKernels matmul = {
-    PanelFormat::bf16, avx512bf16::pack_panel, avx512bf16::pack_acts, run, enter, leave};
+    PanelFormat::bf16,    avx512bf16::pack_panel, avx512bf16::pack_acts, run, enter, leave,
+    avx512bf16::expanders};
 
 }  // namespace
 

@@ -112,6 +112,6 @@ void pack_acts(const float* x, size_t x_stride, uint32_t m, uint32_t k, void* ac
   }
 }
 
-const MatmulKernels matmul = {PanelFormat::bf16, pack_panel, pack_acts, run, nullptr, nullptr};
+const MatmulKernels matmul = {PanelFormat::bf16, pack_panel, pack_acts, run, nullptr, nullptr, nullptr};
 
 }  // namespace hearth::cpu::avx512bf16

@@ -36,6 +36,6 @@ void run(const void* panels, uint32_t rows, const void* acts, uint32_t m, uint32
 
 }  // namespace
 
-const MatmulKernels matmul = {PanelFormat::f32, pack_panel, pack_acts, run, nullptr, nullptr};
+const MatmulKernels matmul = {PanelFormat::f32, pack_panel, pack_acts, run, nullptr, nullptr, nullptr};
 
 }  // namespace hearth::cpu::portable

@@ -109,8 +109,8 @@ void multiply_panels(const void* panel, uint32_t rows, const void* acts, uint32_
   }
 }
 
-constexpr MatmulKernels matmul_kernels = {PanelFormat::f32, pack_panel, pack_acts,
-                                          multiply_panels,  nullptr,    nullptr};
+constexpr MatmulKernels matmul_kernels = {PanelFormat::f32, pack_panel, pack_acts, multiply_panels,
+                                          nullptr,          nullptr,    nullptr};
 
 }  // namespace
 }  // namespace hearth::cpu
