@@ -57,6 +57,23 @@ TEST(Plan, AnAskedContextIsRefusedWithWhatWouldFit) {
   EXPECT_EQ(shortfall.would_fit[1], "a context of 4096 tokens");
 }
 
+TEST(Plan, ACopyOfTheWeightsGivesWayBeforeTheContext) {
+  MemoryProfile p = profile_of_8b();
+  p.resident = 5000ULL << 20;
+  const Wish wish{8192, 1, 512, {}};
+  const auto roomy = std::get<Plan>(place(p, {"cpu", 8ULL << 30, true}, wish));
+  EXPECT_EQ(roomy.device.of(BufferKind::weights), p.resident);
+  EXPECT_EQ(roomy.device.anonymous() - roomy.device.of(BufferKind::kv) - (140ULL << 20) -
+                roomy.device.of(BufferKind::results),
+            p.resident);
+  EXPECT_TRUE(roomy.notes.empty());
+  const auto tight = std::get<Plan>(place(p, {"cpu", 2ULL << 30, true}, wish));
+  EXPECT_EQ(tight.context, 8192U);
+  EXPECT_EQ(tight.device.of(BufferKind::weights), p.weights);
+  ASSERT_EQ(tight.notes.size(), 1U);
+  EXPECT_NE(tight.notes[0].find("mapping"), std::string::npos);
+}
+
 TEST(Plan, EveryPlanIsWithinItsBudget) {
   for (uint64_t mib = 20; mib < 9000; mib = mib * 3 / 2) {
     for (const uint32_t parallel : {1U, 3U, 8U}) {
