@@ -215,9 +215,14 @@ void Formatter::integer(int64_t value, char32_t verb, const Spec& spec) {
 }
 
 void Formatter::digits(int64_t value, unsigned base, char32_t verb, const Spec& spec) {
-  uint64_t rest = value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+  auto rest = static_cast<uint64_t>(value);
+  if (value < 0) rest = 0 - rest;
+  const std::string_view letters = verb == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
   std::string text;
-  for (; rest > 0; rest /= base) text += (verb == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[rest % base];
+  while (rest > 0) {
+    text += letters[rest % base];
+    rest /= base;
+  }
   const bool nothing = value == 0 && spec.precision && *spec.precision == 0;
   const bool sign = !nothing && (value < 0 || spec.plus || spec.space);
   size_t least = spec.precision.value_or(1);
