@@ -1,15 +1,11 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-
 #include "base/json.h"
+#include "protocol/frames.h"
 
 namespace hearth {
 
-// Length-prefixed JSON messages over a connected stream socket (u32 little-endian length, then the text). One
-// thread per end.
+// Messages (frames.h) over a connected stream socket, for an end that may block. One thread per end.
 class Channel {
  public:
   explicit Channel(int socket) : socket_(socket) {}
@@ -20,17 +16,15 @@ class Channel {
     Json message;
   };
 
-  // Blocks until all is written. False: the peer is gone.
+  // Blocks until all is written. False: the peer is gone. Throws Error(bad_request) on an endless message.
   bool send(const Json& message);
   // Waits up to `timeout_ms` (−1 = for ever, 0 = not at all); a wait that a signal interrupts returns
-  // `nothing`. Throws Error(bug) on a message that is no JSON or longer than 256 MiB.
+  // `nothing`. Throws Error(bug) on what is no message (FrameReader::next).
   Received receive(int timeout_ms);
 
  private:
-  std::optional<std::string> take_buffered();
-
   int socket_;
-  std::string buffer_;
+  FrameReader frames_;
 };
 
 }  // namespace hearth

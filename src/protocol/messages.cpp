@@ -168,6 +168,7 @@ struct EncodeToChild {
     return {{"is", "start"}, {"id", m.id.value}, {"request", request_json(m.request)}};
   }
   json::object operator()(const to_child::Cancel& m) const { return {{"is", "cancel"}, {"id", m.id.value}}; }
+  json::object operator()(const to_child::Ping&) const { return {{"is", "ping"}}; }
   json::object operator()(const to_child::Leave&) const { return {{"is", "leave"}}; }
 };
 
@@ -224,6 +225,7 @@ struct EncodeFromChild {
             {"message", m.message},
             {"remedy", m.remedy}};
   }
+  json::object operator()(const from_child::Pong&) const { return {{"is", "pong"}}; }
 };
 
 [[noreturn]] void unknown(const std::string& kind) {
@@ -245,6 +247,7 @@ ToChild decode_to_child(const Json& j) {
     }
     if (is == "start") return to_child::Start{{number<uint64_t>(j, "id")}, request_of(j.at("request"))};
     if (is == "cancel") return to_child::Cancel{{number<uint64_t>(j, "id")}};
+    if (is == "ping") return to_child::Ping{};
     if (is == "leave") return to_child::Leave{};
     unknown(is);
   });
@@ -278,6 +281,7 @@ FromChild decode_from_child(const Json& j) {
                                 text(j, "message"),
                                 text(j, "remedy")};
     }
+    if (is == "pong") return from_child::Pong{};
     unknown(is);
   });
 }

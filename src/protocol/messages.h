@@ -79,6 +79,8 @@ struct Start {
 struct Cancel {
   RequestId id;
 };
+// Answered by Pong between two steps of computing: a sign of life.
+struct Ping {};
 struct Leave {};
 }  // namespace to_child
 
@@ -124,7 +126,7 @@ struct Vectors {
 };
 struct Done {
   RequestId id;
-  std::string reason;  // "stop", "length" or "cancelled"
+  std::string reason;  // "stop", "length" or "cancelled"; from the scheduler also "load"
   Statistics statistics;
 };
 // A request failed (id) or the load did (id 0).
@@ -133,11 +135,13 @@ struct Failed {
   Code code = Code::bug;
   std::string message, remedy;
 };
+struct Pong {};
 }  // namespace from_child
 
-using ToChild = std::variant<to_child::Load, to_child::Start, to_child::Cancel, to_child::Leave>;
+using ToChild =
+    std::variant<to_child::Load, to_child::Start, to_child::Cancel, to_child::Ping, to_child::Leave>;
 using FromChild = std::variant<from_child::Ready, from_child::Text, from_child::Thinking, from_child::Called,
-                               from_child::Vectors, from_child::Done, from_child::Failed>;
+                               from_child::Vectors, from_child::Done, from_child::Failed, from_child::Pong>;
 
 // Records ↔ JSON. Decoding throws Error(bug) on a message of another build.
 Json encode(const ToChild& message);

@@ -10,13 +10,15 @@
 #include <vector>
 
 #include "protocol/messages.h"
+#include "scheduler/worker_handle.h"
 
 // Decides which worker processes live. Everything here happens on one executor (the server's): calls come
 // from it, events are delivered on it, nothing blocks.
 namespace hearth {
 
 // How a model is to be loaded. Two requests with equal specs share a worker; a request whose spec differs
-// reloads the model, except that `automatic` values are content with whatever is loaded.
+// reloads the model, except that automatic values (zero, empty, automatic_context) are content with whatever
+// is loaded.
 struct ModelSpec {
   std::string key;   // digest or path: which weights
   std::string name;  // as it is shown
@@ -28,7 +30,9 @@ struct ModelSpec {
 using KeepAlive = std::optional<std::chrono::nanoseconds>;  // negative = for ever
 inline constexpr std::chrono::nanoseconds forever{-1};
 
-// What the sink of a request gets, in order: any number of pieces, then exactly one Done or Failed.
+// What the sink of a request gets, in order: any number of pieces, then exactly one Done or Failed. Done's
+// statistics.load is the time from submit() to the ready model, and `total` includes it. A sink is never
+// called from within a call to the scheduler, so it may call the scheduler itself; it must not throw.
 using Piece = std::variant<from_child::Text, from_child::Thinking, from_child::Called, from_child::Vectors,
                            from_child::Done, from_child::Failed>;
 using PieceSink = std::function<void(const Piece&)>;
@@ -46,25 +50,39 @@ struct SchedulerPolicy {
   uint32_t most_loaded = 3, most_waiting = 512;
   uint32_t parallel = 0;      // requests per worker at once; 0 = as many as its pages carry
   uint64_t memory_bytes = 0;  // what all workers together may hold; 0 = what the system has available
+
+  // load_timeout is the longest time without progress of a load; 0 or less = no limit. A worker with requests
+  // is killed when it neither answers nor does anything for hang_timeout, or does not answer for step_timeout
+  // although it computes.
+  std::chrono::nanoseconds hang_timeout = std::chrono::seconds(30), step_timeout = std::chrono::minutes(30);
 };
 
 class Scheduler {
  public:
+  // Workers are children of this program in the role `internal-worker`, or what `factory` starts.
   Scheduler(boost::asio::any_io_executor executor, SchedulerPolicy policy);
-  ~Scheduler();  // kills all workers
+  Scheduler(boost::asio::any_io_executor executor, SchedulerPolicy policy,
+            std::unique_ptr<WorkerFactory> factory);
+  // Kills all workers and waits for them. Sinks that have not got their final piece are not called any more:
+  // shut_down() is the polite way.
+  ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
   // Queues a request; the worker is started, or another one evicted for it, as needed. An empty request
-  // (no messages, no raw, nothing to embed) loads the model and is done. Failed(busy) when the queue is full.
+  // (no messages, no raw, nothing to embed) loads the model and gets Done("load"). Failed(busy) when the
+  // queue is full; Failed(device_lost) when its worker died, with the signal and the last lines of its log.
   RequestId submit(const ModelSpec& spec, Request request, KeepAlive keep_alive, PieceSink sink);
   // The request's sink gets Done("cancelled"); nothing if it is over.
   void cancel(RequestId id);
-  // Ends the worker of these weights: at once if idle, else when its requests are done.
+  // Ends the worker of these weights: at once if idle, else when the requests submitted so far are done.
+  // Later ones load the model anew.
   void unload(const std::string& key);
-  // No more requests; running ones are cancelled after `patience`. `done` is called when no worker lives.
+  // No more requests; waiting ones fail now, running ones are cancelled after `patience` (negative: never; a
+  // second call can only shorten it). `done` is called when no worker lives.
   void shut_down(std::chrono::nanoseconds patience, std::function<void()> done);
 
+  // The loaded models, by name.
   std::vector<Resident> residents() const;
 
  private:

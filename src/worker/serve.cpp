@@ -105,6 +105,7 @@ class Worker {
     if (const auto* m = std::get_if<to_child::Load>(&message)) load(m->request);
     if (const auto* m = std::get_if<to_child::Start>(&message)) start(*m);
     if (const auto* m = std::get_if<to_child::Cancel>(&message)) cancel(m->id);
+    if (std::holds_alternative<to_child::Ping>(message)) channel_.send(encode(FromChild(from_child::Pong{})));
     return !std::holds_alternative<to_child::Leave>(message);
   }
 

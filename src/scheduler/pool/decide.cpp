@@ -1,0 +1,130 @@
+// Which workers live, and what they begin.
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "base/error.h"
+#include "scheduler/pool/pool.h"
+
+namespace hearth {
+
+void Pool::decide() {
+  if (closing_) end_patience();
+  serve_waiting();
+  retire();
+  world_.wake(next_wake());
+  if (!closing_ || !workers_.empty()) return;
+  for (auto& done : std::exchange(when_closed_, {})) world_.later(std::move(done));
+}
+
+void Pool::serve_waiting() {
+  std::set<std::string> held;  // models whose later requests must not overtake an earlier one
+  bool room_awaited = false;
+  for (const RequestId id : waiting()) {
+    const auto job = jobs_.find(id);
+    if (job == jobs_.end() || held.contains(job->second.spec.key)) continue;
+    place(job->second, held, room_awaited);
+  }
+}
+
+void Pool::place(Job& job, std::set<std::string>& held, bool& room_awaited) {
+  const std::string& key = job.spec.key;
+  Worker* worker = find(key);
+  if (worker == nullptr) {
+    if (!room_awaited && make_room(job.spec, held) == Room::free) return load(job);
+    room_awaited = true;
+    held.insert(key);
+    return;
+  }
+  if (worker->phase != Worker::Phase::ready || !worker->handle->alive()) return;
+  const bool welcome = !worker->last || job.id <= *worker->last;
+  if (!welcome || !suits(job.spec, *worker)) {
+    held.insert(key);
+    if (worker->idle()) stop(*worker);
+    return;
+  }
+  const bool full = (policy_.parallel > 0 && worker->open() >= policy_.parallel) ||
+                    (worker->full_at && worker->open() >= *worker->full_at);
+  if (!full || only_loads(job.request)) begin(*worker, job);
+}
+
+void Pool::begin(Worker& worker, Job& job) {
+  const RequestId id = job.id;
+  job.waited = std::chrono::duration<double>(world_.now() - job.submitted).count();
+  if (job.keep_alive) worker.keep_alive = *job.keep_alive;
+  leave_idle(worker);
+  if (only_loads(job.request)) {
+    from_child::Done done{id, "load", {}};
+    done.statistics.load = done.statistics.total = job.waited;
+    answer(job, std::move(done));
+    jobs_.erase(id);
+    return;
+  }
+  try {
+    worker.handle->send(to_child::Start{id, job.request});
+  } catch (const Error& e) {
+    return fail(id, e);
+  }
+  if (worker.open() == 0) begin_watch(worker);
+  worker.running.insert(id);
+  job.running = true;
+}
+
+void Pool::load(Job& job) {
+  const std::string key = job.spec.key;
+  const uint64_t number = ++last_worker_;
+  WorkerEvents events;
+  events.message = [this, key, number](FromChild m) { on_message(key, number, std::move(m)); };
+  events.ended = [this, key, number](const std::string& how) { on_end(key, number, how); };
+  Worker worker;
+  worker.number = number;
+  worker.spec = job.spec;
+  worker.memory = estimated_memory(job.spec.load.path);
+  worker.keep_alive = policy_.keep_alive;
+  try {
+    worker.handle = factory_.start(std::move(events));
+    worker.handle->send(to_child::Load{job.spec.load});
+  } catch (const Error& e) {
+    return fail(job.id, e);
+  }
+  begin_watch(worker);
+  spdlog::info("loading {}", job.spec.name);
+  workers_.emplace(key, std::move(worker));
+}
+
+// Ends what nobody needs any more.
+void Pool::retire() {
+  const Time now = world_.now();
+  for (auto& [key, worker] : workers_) {
+    if (worker.phase == Worker::Phase::loading && !wanted(worker)) stop(worker);
+    if (worker.idle() && (closing_ || expired(worker, now))) stop(worker);
+  }
+  std::erase_if(short_of_memory_, [&](const auto& entry) { return waiting_for(entry.first) == 0; });
+}
+
+bool Pool::expired(const Worker& worker, Time now) const {
+  const auto expires = worker.expires();
+  return (expires && *expires <= now) || (worker.last && !wanted(worker));
+}
+
+// Whether a request waits that this worker could take.
+bool Pool::wanted(const Worker& worker) const {
+  for (const auto& [id, job] : jobs_) {
+    if (job.running || job.spec.key != worker.spec.key) continue;
+    if ((!worker.last || id <= *worker.last) && suits(job.spec, worker)) return true;
+  }
+  return false;
+}
+
+void Pool::stop(Worker& worker) {
+  worker.phase = Worker::Phase::stopping;
+  worker.handle->kill();
+}
+
+void Pool::end_patience() {
+  if (!patience_ends_ || world_.now() < *patience_ends_) return;
+  while (!jobs_.empty()) finish_cancelled(jobs_.begin()->first);
+  for (auto& [key, worker] : workers_) worker.running.clear();
+}
+
+}  // namespace hearth
