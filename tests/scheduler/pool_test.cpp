@@ -229,6 +229,19 @@ TEST_F(PoolTest, CancelWaitingAndRunning) {
   world_->pool.cancel({999});
 }
 
+TEST_F(PoolTest, KeepAliveCountsFromACancellationToo) {
+  Listener l;
+  const RequestId id = ask(model("a"), l, 20s);
+  world_->worker().ready();
+  world_->pass(15s);
+  world_->pool.cancel(id);
+  world_->worker().done(id, "cancelled");
+  world_->pass(19s);
+  EXPECT_EQ(world_->alive(), 1U);
+  world_->pass(2s);
+  EXPECT_EQ(world_->alive(), 0U);
+}
+
 TEST_F(PoolTest, ALoadThatNobodyWaitsForIsStopped) {
   Listener l;
   world_->pool.cancel(ask(model("a"), l));

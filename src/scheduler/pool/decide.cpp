@@ -36,7 +36,8 @@ void Pool::place(Job& job, std::set<std::string>& held, bool& room_awaited) {
     held.insert(key);
     return;
   }
-  if (worker->phase != Worker::Phase::ready || !worker->handle->alive()) return;
+  if (worker->phase != Worker::Phase::ready) return;
+  if (!worker->handle->alive()) return worker->handle->kill();  // its end is noticed soon, or now
   const bool welcome = !worker->last || job.id <= *worker->last;
   if (!welcome || !suits(job.spec, *worker)) {
     held.insert(key);

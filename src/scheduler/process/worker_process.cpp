@@ -1,6 +1,7 @@
 #include "scheduler/process/worker_process.h"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -45,7 +46,7 @@ std::string one_line(std::string log) {
 class Link : public std::enable_shared_from_this<Link> {
  public:
   Link(const asio::any_io_executor& executor, const std::string& program, WorkerEvents events)
-      : child_(worker_role, program), socket_(executor), reaping_(executor), events_(std::move(events)) {
+      : child_(worker_role, program), socket_(executor), timer_(executor), events_(std::move(events)) {
     const int descriptor = child_.release_socket();
     error_code failure;
     socket_.assign(asio::local::stream_protocol(), descriptor, failure);
@@ -67,7 +68,11 @@ class Link : public std::enable_shared_from_this<Link> {
     if (outgoing_.size() == 1) write();
   }
 
-  void kill() { child_.kill(); }
+  // The end of the connection is not waited for: a process that the child left behind could hold it open.
+  void kill() {
+    child_.kill();
+    reap();
+  }
   const Subprocess& child() const { return child_; }
 
   // Ends the child and all that is under way.
@@ -75,7 +80,7 @@ class Link : public std::enable_shared_from_this<Link> {
     events_ = {};
     error_code ignored;
     socket_.close(ignored);
-    reaping_.cancel();
+    timer_.cancel();
     child_.kill();
     child_.wait_and_describe();
   }
@@ -92,15 +97,13 @@ class Link : public std::enable_shared_from_this<Link> {
   }
 
   void on_read(const error_code& failure, size_t bytes) {
-    if (failure) {
-      if (failure != asio::error::operation_aborted) end();
-      return;
-    }
-    if (fault_.empty()) take({chunk_.data(), bytes});
+    if (failure) return kill();  // the connection ended, so the process does, or is made to
+    take({chunk_.data(), bytes});
     if (socket_.is_open()) read();
   }
 
   void take(std::string_view bytes) {
+    if (!fault_.empty()) return;
     try {
       frames_.append(bytes);
       while (auto message = frames_.next()) {
@@ -109,41 +112,46 @@ class Link : public std::enable_shared_from_this<Link> {
       }
     } catch (const Error& e) {
       fault_ = fmt::format("was stopped: {}", e.message);
-      child_.kill();
+      kill();
     }
-  }
-
-  // The connection ended, so the process does, or is made to.
-  void end() {
-    child_.kill();
-    reap();
   }
 
   void reap() {
-    const auto how = child_.try_describe();
-    if (!how) {
-      reaping_.expires_after(std::chrono::milliseconds(2));
-      reaping_.async_wait([self = shared_from_this()](const error_code& failure) {
-        if (!failure) self->reap();
-      });
-      return;
+    if (reaping_ || !socket_.is_open()) return;
+    reaping_ = true;
+    timer_.expires_after(std::chrono::milliseconds(1));
+    timer_.async_wait([self = shared_from_this()](const error_code& failure) {
+      self->reaping_ = false;
+      if (failure || !self->socket_.is_open()) return;
+      const auto how = self->child_.try_describe();
+      if (how) return self->finish(*how);
+      self->reap();
+    });
+  }
+
+  void finish(const std::string& how) {
+    // What it said before it went.
+    for (ssize_t got = 1; got > 0;) {
+      got = ::recv(socket_.native_handle(), chunk_.data(), chunk_.size(), MSG_DONTWAIT);
+      if (got > 0) take({chunk_.data(), static_cast<size_t>(got)});
     }
-    const std::string log = one_line(child_.log_tail());
     error_code ignored;
     socket_.close(ignored);
+    std::string line = fault_.empty() ? how : fault_;
+    if (const std::string log = one_line(child_.log_tail()); !log.empty()) line += ": " + log;
     const WorkerEvents events = std::exchange(events_, {});
-    if (events.ended)
-      events.ended(fmt::format("{}{}{}", fault_.empty() ? *how : fault_, log.empty() ? "" : ": ", log));
+    if (events.ended) events.ended(line);
   }
 
   Subprocess child_;
   asio::local::stream_protocol::socket socket_;
-  asio::steady_timer reaping_;
+  asio::steady_timer timer_;
   WorkerEvents events_;
   FrameReader frames_;
   std::array<char, 65536> chunk_;
   std::deque<std::string> outgoing_;
-  std::string fault_;
+  std::string fault_;     // why it was stopped: it said what is no message
+  bool reaping_ = false;  // the timer runs
 };
 
 class WorkerProcess final : public WorkerHandle {
