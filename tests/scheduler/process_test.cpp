@@ -152,13 +152,6 @@ TEST_F(ProcessTest, ManyMessagesGoThroughASlowReader) {
   EXPECT_TRUE(worker_->alive());
 }
 
-TEST_F(ProcessTest, AMessageWithoutEndIsRefused) {
-  start("exec sleep 1000");
-  Request request;
-  request.raw = std::string(size_t{257} << 20, 'x');
-  EXPECT_THROW(worker_->send(to_child::Start{{1}, request}), Error);
-}
-
 TEST_F(ProcessTest, ProgressShowsWorkAndRest) {
   start("i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exec sleep 1000");
   const Progress first = worker_->progress();

@@ -43,8 +43,12 @@ class SchedulerTest : public testing::Test {
     scheduler_ = std::make_unique<Scheduler>(io_.get_executor(), policy,
                                              std::make_unique<ProcessFactory>(io_.get_executor(), program));
   }
-  // The built-in model; as another one for every name.
-  static ModelSpec ember(const std::string& name) { return {name, name, {}, true}; }
+  // The built-in model, as another one for every name, with pages for as many full contexts.
+  static ModelSpec ember(const std::string& name, uint32_t contexts = 5) {
+    ModelSpec spec{name, name, {}, true};
+    spec.load.wish.parallel = contexts;
+    return spec;
+  }
   static Request prompt(uint32_t tokens) {
     Request r;
     r.raw = "the";
@@ -132,7 +136,7 @@ TEST_F(SchedulerTest, ACancelledRequestEndsAtOnce) {
 
 TEST_F(SchedulerTest, MoreRequestsThanPagesAllEndWell) {
   std::vector<std::unique_ptr<Listener>> all;
-  ModelSpec small = ember("a");
+  ModelSpec small = ember("a", 1);
   small.load.wish.context = 64;
   small.automatic_context = false;
   for (int i = 0; i < 20; ++i) {
@@ -178,6 +182,19 @@ TEST_F(SchedulerTest, AWorkerThatHangsIsReplaced) {
   EXPECT_FALSE(next.error);
 }
 
+TEST_F(SchedulerTest, ARealWorkerAnswersAPing) {
+  std::vector<FromChild> heard;
+  WorkerEvents events;
+  events.message = [&](FromChild m) { heard.push_back(std::move(m)); };
+  const auto program = (test::build_dir() / "hearth").string();
+  const auto worker = ProcessFactory(io_.get_executor(), program).start(std::move(events));
+  worker->send(to_child::Load{});
+  worker->send(to_child::Ping{});
+  run_until([&] { return heard.size() == 2; });
+  EXPECT_TRUE(std::holds_alternative<from_child::Ready>(heard[0]));
+  EXPECT_TRUE(std::holds_alternative<from_child::Pong>(heard[1]));
+}
+
 TEST_F(SchedulerTest, AFileThatIsNoModelIsRefusedInTheWorkersWords) {
   ModelSpec spec = ember("a");
   spec.load.path = test::case_file("logits/llama.json").string();
@@ -219,6 +236,7 @@ TEST_F(SchedulerTest, TheDestructorLeavesNoProcessAndCallsNobody) {
 TEST_F(SchedulerTest, WorkersKilledAtRandomMomentsTakeNothingElseWithThem) {
   SchedulerPolicy policy;
   policy.most_loaded = 2;
+  policy.parallel = 4;
   policy.hang_timeout = 500ms;
   make(policy);
   std::mt19937 random(3);
