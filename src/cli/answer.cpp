@@ -34,6 +34,7 @@ Request request_of(const RunOptions& options, std::vector<ChatMessage> messages)
   request.sampling.options = std::move(sampling);
   request.max_tokens = options.max_tokens;
   request.stop = options.stop;
+  request.truncate = false;  // a prompt that does not fit is refused, not cut
   return request;
 }
 

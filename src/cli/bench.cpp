@@ -44,7 +44,7 @@ double median(std::vector<double> values) {
 // Counts tokens and remembers when the first one came.
 class Meter final : public TokenSink {
  public:
-  bool token(TokenId) override {
+  bool token(TokenId, std::span<const float>) override {
     if (count++ == 0) first = Clock::now();
     last = Clock::now();
     return true;

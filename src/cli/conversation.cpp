@@ -150,11 +150,17 @@ class Conversation {
       if (worker_ == nullptr) start();
       Request request = request_of(options_, all);
       parameters_.apply(request);
+      request.truncate = true;  // the oldest messages go, which is said
       const auto done = worker_->ask(request, show, [] { return interrupted.load(); });
       std::fputs((wrap.flush() + "\n\n").c_str(), stdout);
       messages_ = std::move(all);
       messages_.push_back({"assistant", answer});
       if (options_.verbose) fmt::print(stderr, "{}", statistics_text(done.statistics));
+      if (done.statistics.truncated_tokens > 0) {
+        fmt::print(stderr,
+                   "note: {} tokens of the oldest messages did not fit (/clear, or a larger context)\n",
+                   done.statistics.truncated_tokens);
+      }
     } catch (const Error& e) {
       fmt::print("{}Error: {}\n", answer.empty() ? "" : "\n", e.what());
       if (e.code == Code::device_lost) worker_.reset();  // the next message starts a new one

@@ -99,7 +99,7 @@ std::string Parameters::set(const std::string& name, const std::vector<std::stri
   }
   Request trial;
   apply_one(trial, name, words);
-  sampling_of(trial.sampling);  // the worker would refuse what this refuses
+  options_of(trial.sampling);  // the worker would refuse what this refuses
   const auto old =
       std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
   if (old == entries_.end()) {

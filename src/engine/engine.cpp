@@ -112,10 +112,15 @@ SeqId Engine::add(Task task) {
   return sequences_.back()->id;
 }
 
-SeqId Engine::fork(SeqId from, Task task) {
+SeqId Engine::fork(SeqId from, uint32_t keep, Task task) {
   const Sequence& origin = find(from);
+  if (keep > origin.tokens.size()) {
+    throw Error(Code::bad_request,
+                fmt::format("cannot fork a sequence of {} tokens at {}", origin.tokens.size(), keep),
+                "fork within the sequence");
+  }
   auto s = std::make_unique<Sequence>();
-  s->tokens = origin.tokens;
+  s->tokens.assign(origin.tokens.begin(), origin.tokens.begin() + keep);
   s->tokens.insert(s->tokens.end(), task.tokens.begin(), task.tokens.end());
   validate(task, s->tokens.size());
   s->id = {next_id_++};
@@ -294,8 +299,9 @@ void Engine::continue_with(Sequence& s, std::span<const float> logits) {
   if (options_.ends && options_.ends(token)) return end(s, Finish::end_of_text);
   s.tokens.push_back(token);
   ++s.generated;
-  if (!s.task.sink->token(token)) return end(s, Finish::stopped);
-  if (s.tokens.size() >= s.limit) return end(s, Finish::length);
+  if (!s.task.sink->token(token, logits)) return end(s, Finish::stopped);
+  if (s.task.max_tokens != 0 && s.generated >= s.task.max_tokens) return end(s, Finish::length);
+  if (s.tokens.size() >= s.limit) return end(s, Finish::full);
   try {
     take_pages(s, static_cast<uint32_t>(s.tokens.size()));
   } catch (const Error&) {

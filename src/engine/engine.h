@@ -30,8 +30,9 @@ class Engine {
   // Starts a task. Throws Error(bad_request): no tokens, a token outside the vocabulary, a prompt longer than
   // the context, more pages than there are at all; Error(busy) when the pages are held by others now.
   SeqId add(Task task);
-  // A second sequence that continues a copy of the first one's tokens; computed pages are shared.
-  SeqId fork(SeqId from, Task task);
+  // A second sequence that continues a copy of the first `keep` tokens of another one; what is computed of
+  // them is shared.
+  SeqId fork(SeqId from, uint32_t keep, Task task);
   // Forgets all tokens from number `keep` on and goes on with the new task's tokens behind them. Where this
   // throws the sequence rests: remove it or cut it again.
   void cut(SeqId id, uint32_t keep, Task task);

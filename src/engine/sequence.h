@@ -14,15 +14,22 @@
 namespace hearth {
 
 // Why a sequence ended.
-enum class Finish : uint8_t { end_of_text, length, stopped, failed };
+enum class Finish : uint8_t {
+  end_of_text,
+  length,   // as many tokens as were asked for
+  full,     // the context takes no more
+  stopped,  // by the sink
+  failed    // no page left
+};
 
 // Receives what a sequence produces, on the engine's thread. Exactly one finished() per sequence, after the
 // last token.
 class TokenSink {
  public:
   virtual ~TokenSink() = default;
-  // A new token. False ends the sequence with Finish::stopped (a stop string was met, the reader is gone).
-  virtual bool token(TokenId token) = 0;
+  // A new token and the raw scores it was drawn from. False ends the sequence with Finish::stopped (a stop
+  // string was met, the reader is gone).
+  virtual bool token(TokenId token, std::span<const float> logits) = 0;
   virtual void finished(Finish why) = 0;
 };
 

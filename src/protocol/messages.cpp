@@ -79,7 +79,14 @@ json::object request_json(const Request& r) {
   for (const ChatMessage& m : r.messages) messages.push_back(message_json(m));
   json::object o{{"messages", std::move(messages)}, {"sampling", r.sampling.options},
                  {"max_tokens", r.max_tokens},      {"stop", strings(r.stop)},
-                 {"truncate", r.truncate},          {"render_only", r.render_only}};
+                 {"truncate", r.truncate},          {"shift", r.shift}};
+  if (!r.model.empty()) o["model"] = r.model;
+  if (r.render_only) o["render_only"] = true;
+  if (r.count_only) o["count_only"] = true;
+  if (r.want_context) o["want_context"] = true;
+  if (!r.context.empty()) o["context"] = json::value_from(r.context);
+  if (r.go_template) o["go_template"] = *r.go_template;
+  if (r.prefer_go) o["prefer_go"] = *r.prefer_go;
   if (r.raw) o["raw"] = *r.raw;
   if (r.suffix) o["suffix"] = *r.suffix;
   if (r.template_text) o["template"] = *r.template_text;
@@ -87,7 +94,8 @@ json::object request_json(const Request& r) {
   if (!r.tools.is_null()) o["tools"] = r.tools;
   if (!r.format.is_null()) o["format"] = r.format;
   if (!r.embed.empty()) o["embed"] = strings(r.embed);
-  if (r.think.set) o["think"] = json::object{{"on", r.think.on}, {"level", r.think.level}};
+  if (r.think.set)
+    o["think"] = json::object{{"on", r.think.on}, {"level", r.think.level}, {"if_able", r.think.if_able}};
   return o;
 }
 
@@ -104,7 +112,15 @@ Request request_of(const Json& j) {
   r.max_tokens = number<uint32_t>(j, "max_tokens");
   r.stop = strings(j, "stop");
   r.truncate = j.at("truncate").as_bool();
-  r.render_only = j.at("render_only").as_bool();
+  r.shift = j.at("shift").as_bool();
+  r.model = text_or_empty(j, "model");
+  r.render_only = o.contains("render_only");
+  r.count_only = o.contains("count_only");
+  r.want_context = o.contains("want_context");
+  if (const Json* context = o.if_contains("context"))
+    r.context = json::value_to<std::vector<int32_t>>(*context);
+  read_optional(j, "go_template", r.go_template);
+  read_optional(j, "prefer_go", r.prefer_go);
   read_optional(j, "raw", r.raw);
   read_optional(j, "suffix", r.suffix);
   read_optional(j, "template", r.template_text);
@@ -113,7 +129,7 @@ Request request_of(const Json& j) {
   if (const Json* format = o.if_contains("format")) r.format = *format;
   if (o.contains("embed")) r.embed = strings(j, "embed");
   if (const Json* think = o.if_contains("think"))
-    r.think = {true, think->at("on").as_bool(), text(*think, "level")};
+    r.think = {true, think->at("on").as_bool(), text(*think, "level"), think->at("if_able").as_bool()};
   return r;
 }
 
@@ -125,6 +141,7 @@ json::object statistics_json(const Statistics& s) {
           {"prompt_tokens", s.prompt_tokens},
           {"cached_tokens", s.cached_tokens},
           {"generated_tokens", s.generated_tokens},
+          {"truncated_tokens", s.truncated_tokens},
           {"seed", s.seed}};
 }
 Statistics statistics_of(const Json& j) {
@@ -135,6 +152,7 @@ Statistics statistics_of(const Json& j) {
           number<uint32_t>(j, "prompt_tokens"),
           number<uint32_t>(j, "cached_tokens"),
           number<uint32_t>(j, "generated_tokens"),
+          number<uint32_t>(j, "truncated_tokens"),
           number<uint64_t>(j, "seed")};
 }
 
@@ -213,10 +231,12 @@ struct EncodeFromChild {
     return {{"is", "vectors"}, {"id", m.id.value}, {"vectors", json::value_from(m.vectors)}};
   }
   json::object operator()(const from_child::Done& m) const {
-    return {{"is", "done"},
-            {"id", m.id.value},
-            {"reason", m.reason},
-            {"statistics", statistics_json(m.statistics)}};
+    json::object o{{"is", "done"},
+                   {"id", m.id.value},
+                   {"reason", m.reason},
+                   {"statistics", statistics_json(m.statistics)}};
+    if (!m.context.empty()) o["context"] = json::value_from(m.context);
+    return o;
   }
   json::object operator()(const from_child::Failed& m) const {
     return {{"is", "failed"},
@@ -272,8 +292,11 @@ FromChild decode_from_child(const Json& j) {
                                  json::value_to<std::vector<std::vector<float>>>(j.at("vectors"))};
     }
     if (is == "done") {
-      return from_child::Done{
+      from_child::Done done{
           {number<uint64_t>(j, "id")}, text(j, "reason"), statistics_of(j.at("statistics"))};
+      if (const Json* context = j.as_object().if_contains("context"))
+        done.context = json::value_to<std::vector<int32_t>>(*context);
+      return done;
     }
     if (is == "failed") {
       return from_child::Failed{{number<uint64_t>(j, "id")},

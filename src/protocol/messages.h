@@ -36,11 +36,13 @@ struct ChatMessage {
 // Whether the model is to think before it answers. Not set: it does if it can.
 struct ThinkChoice {
   bool set = false, on = false;
-  std::string level;  // "low", "medium", "high", "max"; empty = none given
+  std::string level;     // "low", "medium", "high", "max"; empty = none given
+  bool if_able = false;  // no error where the model cannot
 };
 
 // One request to a model: a conversation, a raw prompt, or texts to embed.
 struct Request {
+  std::string model;  // as the client calls it, for messages; empty = as the worker does
   std::vector<ChatMessage> messages;
   std::optional<std::string> raw;  // used instead of messages, untemplated
   Json tools = nullptr;            // array of tools as the client gave it
@@ -48,16 +50,24 @@ struct Request {
   Json format = nullptr;                     // "json", a JSON Schema, or {"gbnf": "…"}
   std::optional<std::string> suffix;         // fill in the middle: raw's text goes before, this after
   std::optional<std::string> template_text;  // a Go template instead of the model's own
+  std::optional<std::string> go_template;    // the model's own besides the one in its file
+  std::optional<bool> prefer_go;             // which of the two: the setting GO_TEMPLATE
   SamplingChoice sampling;
   uint32_t max_tokens = 0;  // 0 = until the model ends or the context is full
   std::vector<std::string> stop;
   std::optional<uint32_t> logprobs;  // report each token's probability and so many likeliest others
   bool render_only = false;          // answer with the rendered prompt instead of generating
+  bool count_only = false;           // answer with the number of its tokens (Statistics::prompt_tokens)
 
-  // Texts to embed, instead of all above. `truncate`: longer ones than the context are cut, which is
-  // reported; otherwise they are refused.
-  std::vector<std::string> embed;
+  std::vector<int32_t> context;  // tokens of an earlier exchange that this one follows
+  bool want_context = false;     // Done tells the tokens of prompt and answer
+
+  // What is longer than the context is cut, which is reported; otherwise it is refused.
   bool truncate = true;
+  // An answer that fills the context goes on with half of what was kept; otherwise it ends ("length").
+  bool shift = true;
+
+  std::vector<std::string> embed;  // texts to embed, instead of all above
 };
 
 // Which file to load and how.
@@ -88,6 +98,7 @@ struct Leave {};
 struct Statistics {
   double load = 0, prompt = 0, generation = 0, total = 0;
   uint32_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
+  uint32_t truncated_tokens = 0;  // of the prompt as it was asked for, that did not fit
   uint64_t seed = 0;
 };
 
@@ -128,6 +139,7 @@ struct Done {
   RequestId id;
   std::string reason;  // "stop", "length" or "cancelled"; from the scheduler also "load"
   Statistics statistics;
+  std::vector<int32_t> context = {};  // where asked for
 };
 // A request failed (id) or the load did (id 0).
 struct Failed {

@@ -17,6 +17,7 @@ OpenModel OpenModel::open(const std::string& path) {
   }
   m.tokenizer = Tokenizer::create(read_vocabulary(*m.file));
   if (const auto source = m.file->string("tokenizer.chat_template")) {
+    m.template_source = *source;
     try {
       m.chat = Template::parse(*source);
     } catch (const TemplateError& e) {

@@ -26,6 +26,7 @@ struct OpenModel {
   std::unique_ptr<Gguf> file;
   std::unique_ptr<Tokenizer> tokenizer;
   std::optional<Template> chat;  // none: the file carries no chat template
+  std::string template_source;   // its text
   std::string template_problem;  // why there is a template that cannot be used; empty otherwise
 };
 

@@ -2,70 +2,109 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace hearth {
 namespace {
 
-std::string piece_of(const Tokenizer& tokenizer, std::optional<TokenId> token) {
-  return token ? std::string(tokenizer.piece(*token)) : std::string();
+[[noreturn]] void refuse(size_t tokens, uint32_t context, const char* why) {
+  throw Error(
+      Code::bad_request,
+      fmt::format("the prompt has {} tokens, which exceeds the context length of {}{}", tokens, context, why),
+      "shorten the prompt or ask for a larger context (num_ctx, --context)");
 }
 
-json::object context_of(const std::vector<ChatMessage>& messages, const Tokenizer& tokenizer) {
-  json::array list;
-  for (const ChatMessage& m : messages) list.push_back({{"role", m.role}, {"content", m.content}});
-  return {{"messages", std::move(list)},
-          {"tools", nullptr},
-          {"documents", nullptr},
-          {"add_generation_prompt", true},
-          {"bos_token", piece_of(tokenizer, tokenizer.bos())},
-          {"eos_token", piece_of(tokenizer, tokenizer.eos())}};
+std::vector<TokenId> encode(const Prompt& prompt, const Tokenizer& tokenizer, bool first) {
+  const auto bos = tokenizer.bos();
+  const bool has_bos = bos && begins_with(prompt, tokenizer.piece(*bos));
+  return tokenizer.encode(prompt, first && !has_bos);
 }
 
-// Templates that know no system message raise; then its text goes in front of the first user message.
-std::vector<ChatMessage> without_system(const std::vector<ChatMessage>& messages) {
-  std::vector<ChatMessage> rest;
-  std::string system;
-  for (const ChatMessage& m : messages) {
-    if (m.role == "system") {
-      system += m.content + "\n\n";
+// A prompt of tokens: those of an earlier exchange, then the rendered ones.
+ReadyPrompt render(const Request& request, const ChosenTemplate& chosen, const OpenModel& model) {
+  ReadyPrompt ready;
+  const Tokenizer& tokenizer = *model.tokenizer;
+  if (request.raw && !request.suffix) {
+    ready.text = *request.raw;
+    ready.tokens = tokenizer.encode(*request.raw, {request.context.empty(), true});
+  } else {
+    const Prompt prompt = render_chat(request, chosen, tokenizer);
+    ready.text = text_of(prompt);
+    ready.tokens = encode(prompt, tokenizer, request.context.empty());
+  }
+  if (request.context.empty()) return ready;
+  std::vector<TokenId> earlier;
+  for (const int32_t id : request.context) earlier.push_back({id});
+  ready.text.insert(0, tokenizer.decode(earlier));
+  ready.tokens.insert(ready.tokens.begin(), earlier.begin(), earlier.end());
+  return ready;
+}
+
+// The request without its `drop` oldest messages; system messages and the last one stay.
+Request without_oldest(const Request& request, size_t drop) {
+  Request rest = request;
+  rest.messages.clear();
+  for (size_t i = 0; i < request.messages.size(); ++i) {
+    const bool stays = request.messages[i].role == "system" || i + 1 == request.messages.size();
+    if (!stays && drop > 0) {
+      --drop;
       continue;
     }
-    rest.push_back(m);
-    if (m.role == "user" && !system.empty()) {
-      rest.back().content = system + m.content;
-      system.clear();
-    }
+    rest.messages.push_back(request.messages[i]);
   }
   return rest;
 }
 
-Prompt render(const Request& request, const OpenModel& model) {
-  if (!model.chat) {
-    Prompt prompt;
-    for (const ChatMessage& m : request.messages) {
-      if (!prompt.empty()) prompt.push_back({"\n", Origin::model});
-      prompt.push_back({m.content, Origin::user});
+size_t droppable(const Request& request) {
+  if (request.messages.empty() || request.raw) return 0;
+  const auto is_system = [](const ChatMessage& m) { return m.role == "system"; };
+  return static_cast<size_t>(
+      std::count_if(request.messages.begin(), request.messages.end() - 1, std::not_fn(is_system)));
+}
+
+// The fewest messages dropped with which the prompt fits; all that can be if none does.
+ReadyPrompt drop_messages(const Request& request, const ChosenTemplate& chosen, const OpenModel& model,
+                          uint32_t context) {
+  size_t low = 1, high = droppable(request);
+  ReadyPrompt best = render(without_oldest(request, high), chosen, model);
+  if (best.tokens.size() >= context) return best;
+  while (low < high) {
+    const size_t middle = (low + high) / 2;
+    ReadyPrompt tried = render(without_oldest(request, middle), chosen, model);
+    if (tried.tokens.size() < context) {
+      best = std::move(tried);
+      high = middle;
+    } else {
+      low = middle + 1;
     }
-    return prompt;
   }
-  const bool system = !request.messages.empty() && request.messages.front().role == "system";
-  try {
-    return model.chat->render(context_of(request.messages, *model.tokenizer));
-  } catch (const TemplateError& e) {
-    if (!system || e.kind == TemplateError::Kind::limit) throw;
-  }
-  return model.chat->render(context_of(without_system(request.messages), *model.tokenizer));
+  return best;
 }
 
 }  // namespace
 
-std::vector<TokenId> tokens_of(const Request& request, const OpenModel& model) {
-  if (request.raw) return model.tokenizer->encode(*request.raw, {true, true});
-  if (!model.template_problem.empty()) {
-    throw Error(Code::unsupported,
-                fmt::format("the chat template of {} cannot be used: {}", model.name, model.template_problem),
-                "use another file of this model, or send a raw prompt");
+uint32_t kept_tokens(const PromptRoom& room, const Tokenizer& tokenizer) {
+  const uint32_t most = room.context - 1;
+  if (room.num_keep < 0) return most;
+  return std::min(most, static_cast<uint32_t>(room.num_keep) + (tokenizer.adds_bos() ? 1U : 0U));
+}
+
+ReadyPrompt make_prompt(const Request& request, const ChosenTemplate& chosen, const OpenModel& model,
+                        const PromptRoom& room) {
+  ReadyPrompt ready = render(request, chosen, model);
+  const size_t whole = ready.tokens.size();
+  if (whole < room.context || request.render_only || request.count_only) return ready;
+  if (!request.truncate) refuse(whole, room.context, "");
+  if (droppable(request) > 0) ready = drop_messages(request, chosen, model, room.context);
+  if (ready.tokens.size() >= room.context) {
+    if (!request.shift) refuse(ready.tokens.size(), room.context, " and shifting is switched off");
+    const uint32_t keep = kept_tokens(room, *model.tokenizer);
+    const uint32_t length = room.context - std::max((room.context - keep) / 2, 1U);
+    const auto from = ready.tokens.begin() + keep;
+    ready.tokens.erase(from, ready.tokens.end() - (length - keep));
   }
-  return model.tokenizer->encode(render(request, model));
+  ready.truncated = static_cast<uint32_t>(whole - ready.tokens.size());
+  return ready;
 }
 
 }  // namespace hearth

@@ -67,14 +67,17 @@ void set_bias(SamplingOptions& o, const Json& value) {
 
 }  // namespace
 
-SamplingOptions sampling_of(const SamplingChoice& choice) {
-  SamplingOptions o;
+RequestOptions options_of(const SamplingChoice& choice) {
+  RequestOptions options;
+  SamplingOptions& o = options.sampling;
   for (const auto& [key, value] : choice.options.as_object()) {
     const std::string_view name(key.data(), key.size());
     if (value.is_null() || set_field(o, name, value)) continue;
     if (name == "seed") {
       const double seed = number(name, value);
       if (seed >= 0) o.seed = static_cast<uint64_t>(seed);  // negative: random, as in the reference
+    } else if (name == "num_keep") {
+      options.num_keep = static_cast<int32_t>(std::max(-1.0, std::min(1e9, number(name, value))));
     } else if (name == "logit_bias") {
       set_bias(o, value);
     } else {
@@ -83,7 +86,7 @@ SamplingOptions sampling_of(const SamplingChoice& choice) {
   }
   if (!o.seed) o.seed = std::random_device{}();
   validate(o);
-  return o;
+  return options;
 }
 
 }  // namespace hearth

@@ -45,7 +45,7 @@ std::string squeezed(const std::string& text) {
 class Collector final : public TokenSink {
  public:
   explicit Collector(const Tokenizer& tokenizer) : detokenizer_(tokenizer, {false, false}) {}
-  bool token(TokenId token) override {
+  bool token(TokenId token, std::span<const float>) override {
     text += detokenizer_.push(token);
     return true;
   }
@@ -60,11 +60,14 @@ class Collector final : public TokenSink {
 void answer(LoadedModel& model, std::span<const Question> questions, std::vector<std::string>& answers) {
   std::vector<std::unique_ptr<Collector>> collectors;
   std::vector<SeqId> ids;
+  ChatTemplates templates(model.files());
   for (const Question& q : questions) {
     Request request;
     request.messages = {{"user", q.question}};
     Task task;
-    task.tokens = tokens_of(request, model.files());
+    task.tokens =
+        make_prompt(request, templates.choose(request), model.files(), {model.engine().plan().context, 4})
+            .tokens;
     task.sampling.temperature = 0;
     task.max_tokens = 100;
     collectors.push_back(std::make_unique<Collector>(*model.files().tokenizer));

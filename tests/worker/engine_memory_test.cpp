@@ -90,7 +90,7 @@ TEST_F(Crowded, ACutThatFindsNoPagesRestsAndHarmsNobody) {
 TEST_F(Crowded, ACutWithBadOptionsRests) {
   class Sink final : public TokenSink {
    public:
-    bool token(TokenId) override { return true; }
+    bool token(TokenId, std::span<const float>) override { return true; }
     void finished(Finish) override {}
   } sink;
   Scores out;
@@ -115,11 +115,11 @@ TEST_F(Crowded, AForkThatFindsNoPagesFailsAtOnce) {
   while (engine().free_pages() > 0) fillers.push_back(engine().add(scoring(tokens_of(3, 1), ignored)));
   drain(engine());
   // The fork's tokens fit into the pages of its trunk, but its half-filled page needs a copy of its own.
-  EXPECT_EQ(refused([&] { engine().fork(trunk, scoring(tokens_of(2, 5), out)); }).code, Code::busy);
+  EXPECT_EQ(refused([&] { engine().fork(trunk, 45, scoring(tokens_of(2, 5), out)); }).code, Code::busy);
   EXPECT_FALSE(engine().step());
   EXPECT_EQ(engine().free_pages(), 0U);
   engine().remove(fillers.back());
-  const SeqId branch = engine().fork(trunk, scoring(tokens_of(2, 5), out));
+  const SeqId branch = engine().fork(trunk, 45, scoring(tokens_of(2, 5), out));
   drain(engine());
   Scores again;
   engine().cut(trunk, 45, scoring({}, again));
@@ -141,7 +141,7 @@ TEST_F(Crowded, ACutInASharedPageLeavesTheForkAlone) {
   const auto stem = tokens_of(64, 1);
   const SeqId trunk = engine().add(scoring(stem, base));
   drain(engine());
-  const SeqId branch = engine().fork(trunk, scoring({{7}}, left));
+  const SeqId branch = engine().fork(trunk, 64, scoring({{7}}, left));
   drain(engine());
   engine().cut(trunk, 50, scoring(tokens_of(14, 8), right));
   drain(engine());
@@ -153,7 +153,7 @@ TEST_F(Crowded, ACutInASharedPageLeavesTheForkAlone) {
 TEST_F(Crowded, AHugePenaltyWindowIsTheWholeContext) {
   class Sink final : public TokenSink {
    public:
-    bool token(TokenId t) override {
+    bool token(TokenId t, std::span<const float>) override {
       tokens.push_back(t);
       return true;
     }

@@ -41,7 +41,7 @@ std::vector<TokenId> tokens_of(uint32_t count, uint32_t salt) {
 // Generates until it is removed or reaches its limit; remembers what came.
 class Recorder final : public TokenSink {
  public:
-  bool token(TokenId t) override {
+  bool token(TokenId t, std::span<const float>) override {
     tokens.push_back(t);
     return true;
   }
@@ -150,8 +150,8 @@ void check_forks(KvType kv, double tolerance) {
     drain(engine);
     Scores left, right, again, fresh_left, fresh_right;
     const auto a = tokens_of(7, 50), b = tokens_of(9, 60);
-    engine.fork(trunk, scoring(a, left));
-    engine.fork(trunk, scoring(b, right));
+    engine.fork(trunk, length, scoring(a, left));
+    engine.fork(trunk, length, scoring(b, right));
     drain(engine);
     engine.cut(trunk, length, scoring({}, again));
     drain(engine);

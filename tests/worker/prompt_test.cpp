@@ -7,6 +7,12 @@
 namespace hearth {
 namespace {
 
+std::vector<TokenId> tokens_of(const Request& request, const OpenModel& model) {
+  ChatTemplates templates(model);
+  const ChosenTemplate chosen = request.raw ? ChosenTemplate{} : templates.choose(request);
+  return make_prompt(request, chosen, model, {1024, 4}).tokens;
+}
+
 // The built-in model's vocabulary serves: it has control tokens and a template.
 TEST(Prompt, AUserCannotWriteAControlToken) {
   const OpenModel model = OpenModel::open("");

@@ -1,0 +1,143 @@
+// Jobs that answer with vectors.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "worker/job.h"
+
+namespace hearth {
+namespace {
+
+class Embedding final : public Job {
+ public:
+  Embedding(RequestId request_id, const Request& request, const JobContext& context)
+      : Job(request_id), out_(context.out) {
+    statistics_.load = context.load_seconds;
+    texts_.resize(request.embed.size());
+    for (size_t i = 0; i < texts_.size(); ++i) {
+      texts_[i].tokens = tokens_of(request.embed[i], request.truncate, context);
+      statistics_.prompt_tokens += static_cast<uint32_t>(texts_[i].tokens.size());
+    }
+  }
+
+  void place(Sequences& sequences) override {
+    for (; next_ < texts_.size(); ++next_) {
+      Entry& text = texts_[next_];
+      Task task;
+      task.tokens = text.tokens;
+      task.scores = [&text](uint32_t, std::span<const float> values) {
+        text.vector.assign(values.begin(), values.end());
+      };
+      try {
+        text.sequence = sequences.begin(std::move(task)).id;
+      } catch (const Error& e) {
+        if (e.code == Code::busy && std::any_of(texts_.begin(), texts_.end(), is_running)) return;
+        throw;
+      }
+      text.running = true;
+    }
+  }
+
+  void advance(Sequences& sequences) override {
+    for (Entry& text : texts_) {
+      if (!text.running || text.vector.empty()) continue;
+      sequences.remove(text.sequence);
+      text.running = false;
+    }
+    if (next_ == texts_.size() && std::none_of(texts_.begin(), texts_.end(), is_running)) finish();
+  }
+
+  void cancel(Sequences& sequences) override {
+    release(sequences);
+    if (!std::exchange(over_, true)) out_(from_child::Done{id, "cancelled", statistics_});
+  }
+
+  void fail(Sequences& sequences, const Error& e) override {
+    release(sequences);
+    if (!std::exchange(over_, true)) out_(from_child::Failed{id, e.code, e.message, e.remedy});
+  }
+
+  bool waiting() const override { return !over_ && next_ < texts_.size(); }
+  bool over() const override { return over_; }
+
+ private:
+  struct Entry {
+    std::vector<TokenId> tokens;
+    std::vector<float> vector;
+    SeqId sequence;
+    bool running = false;
+  };
+  static bool is_running(const Entry& text) { return text.running; }
+
+  std::vector<TokenId> tokens_of(const std::string& text, bool truncate, const JobContext& context) {
+    const Tokenizer& tokenizer = *context.model.tokenizer;
+    auto tokens = tokenizer.encode(text, {true, false});
+    const uint32_t most = context.engine.plan().context;
+    if (tokens.empty()) {
+      throw Error(Code::bad_request, "an input has no tokens", "give each input at least one character");
+    }
+    if (tokens.size() <= most) return tokens;
+    if (!truncate) {
+      throw Error(
+          Code::bad_request,
+          fmt::format("the input length exceeds the context length: {} tokens, {} fit", tokens.size(), most),
+          "shorten the input, or leave \"truncate\" on");
+    }
+    statistics_.truncated_tokens += static_cast<uint32_t>(tokens.size()) - most;
+    const TokenId last = tokens.back();
+    tokens.resize(most);
+    if (tokenizer.is_control(last)) tokens.back() = last;
+    return tokens;
+  }
+
+  void finish() {
+    from_child::Vectors message{id, {}};
+    for (Entry& text : texts_) {
+      double sum = 0;
+      for (const float v : text.vector) sum += double{v} * v;
+      if (!std::isfinite(sum)) {
+        over_ = true;
+        out_(from_child::Failed{id, Code::bad_request, "a vector holds values that are not numbers",
+                                "use another quantization of this model"});
+        return;
+      }
+      const auto scale = sum > 0 ? static_cast<float>(1 / std::sqrt(sum)) : 0.0F;
+      for (float& v : text.vector) v *= scale;
+      message.vectors.push_back(std::move(text.vector));
+    }
+    over_ = true;
+    statistics_.prompt = statistics_.total =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    out_(message);
+    out_(from_child::Done{id, "stop", statistics_});
+  }
+
+  void release(Sequences& sequences) {
+    for (Entry& text : texts_) {
+      if (std::exchange(text.running, false)) sequences.remove(text.sequence);
+    }
+  }
+
+  Outbox out_;
+  std::vector<Entry> texts_;
+  size_t next_ = 0;
+  Statistics statistics_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  bool over_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Job> make_embedding(RequestId id, const Request& request, const JobContext& context) {
+  if (!context.engine.model().program.pooled) {
+    throw Error(Code::unsupported,
+                fmt::format("\"{}\" does not support embeddings: it makes text",
+                            request.model.empty() ? context.model.name : request.model),
+                "use an embedding model");
+  }
+  return std::make_unique<Embedding>(id, request, context);
+}
+
+}  // namespace hearth

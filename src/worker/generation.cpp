@@ -1,0 +1,148 @@
+// Jobs that answer in text.
+#include <algorithm>
+
+#include "worker/job.h"
+#include "worker/prompt.h"
+#include "worker/sampling.h"
+
+namespace hearth {
+namespace {
+
+class Generation final : public Job {
+ public:
+  Generation(RequestId request_id, const Request& request, ReadyPrompt prompt, const JobContext& context)
+      : Job(request_id),
+        reply_(request_id, request, *context.model.tokenizer, context.out),
+        tokens_(std::move(prompt.tokens)),
+        shift_(request.shift),
+        context_(context.engine.plan().context) {
+    const RequestOptions options = options_of(request.sampling);
+    sampling_ = options.sampling;
+    keep_ = kept_tokens({context_, options.num_keep}, *context.model.tokenizer);
+    // An answer without an end is cut off where the reference does it.
+    const uint32_t most = 10 * context_;
+    most_tokens_ = request.max_tokens == 0 ? most : std::min(request.max_tokens, most);
+    reply_.statistics.prompt_tokens = static_cast<uint32_t>(tokens_.size());
+    reply_.statistics.truncated_tokens = prompt.truncated;
+    reply_.statistics.seed = *sampling_.seed;
+    reply_.statistics.load = context.load_seconds;
+    for (const TokenId t : tokens_) reply_.context.push_back(t.value);
+  }
+
+  void place(Sequences& sequences) override {
+    const auto begun = sequences.begin(task(tokens_));
+    sequence_ = begun.id;
+    placed_ = true;
+    tokens_.clear();
+    if (reply_.statistics.generated_tokens == 0) reply_.statistics.cached_tokens = begun.cached;
+  }
+
+  void advance(Sequences& sequences) override {
+    if (!placed_) return;
+    if (reply_.state == ReplyState::full) go_on(sequences);
+    if (reply_.state == ReplyState::starved) step_aside(sequences);
+    if (reply_.state == ReplyState::over) release(sequences);
+  }
+
+  void cancel(Sequences& sequences) override {
+    reply_.finish("cancelled");
+    if (placed_) sequences.remove(sequence_);
+    placed_ = false;
+  }
+
+  void fail(Sequences& sequences, const Error& error) override {
+    reply_.fail(error);
+    if (placed_) sequences.remove(sequence_);
+    placed_ = false;
+  }
+
+  bool waiting() const override { return !placed_ && !over(); }
+  bool over() const override { return reply_.state == ReplyState::over; }
+
+ private:
+  Task task(std::vector<TokenId> tokens) {
+    Task t;
+    t.tokens = std::move(tokens);
+    t.sampling = sampling_;
+    // What follows an interruption draws other numbers than its beginning did, and always the same.
+    *t.sampling.seed += reply_.statistics.generated_tokens;
+    t.max_tokens = most_tokens_ - reply_.statistics.generated_tokens;
+    t.sink = &reply_;
+    return t;
+  }
+
+  // The context is full: half of what is not kept goes, and the answer goes on.
+  void go_on(Sequences& sequences) {
+    if (!shift_) return reply_.finish("length");
+    const auto& all = sequences[sequence_].tokens;
+    const size_t discard = std::max<size_t>((all.size() - keep_) / 2, 1);
+    if (keep_ + discard >= all.size()) return reply_.finish("length");
+    const std::vector<TokenId> rest(all.begin() + static_cast<std::ptrdiff_t>(keep_ + discard), all.end());
+    reply_.state = ReplyState::running;
+    sequences.cut(sequence_, keep_, task(rest));
+  }
+
+  // Others need the pages: it comes back with all its tokens when they are done.
+  void step_aside(Sequences& sequences) {
+    tokens_ = sequences[sequence_].tokens;
+    reply_.state = ReplyState::running;
+    sequences.remove(sequence_);
+    placed_ = false;
+  }
+
+  void release(Sequences& sequences) {
+    sequences.rest(sequence_);
+    placed_ = false;
+  }
+
+  Reply reply_;
+  std::vector<TokenId> tokens_;
+  SamplingOptions sampling_;
+  bool shift_;
+  uint32_t context_, keep_ = 0, most_tokens_ = 0;
+  SeqId sequence_;
+  bool placed_ = false;
+};
+
+// A prompt that is only looked at.
+class Shown final : public Job {
+ public:
+  Shown(RequestId request_id, const Request& request, const ReadyPrompt& prompt, const Outbox& out)
+      : Job(request_id) {
+    if (request.render_only) out(from_child::Text{id, prompt.text});
+    Statistics s;
+    s.prompt_tokens = static_cast<uint32_t>(prompt.tokens.size());
+    out(from_child::Done{id, "stop", s});
+  }
+  void place(Sequences&) override {}
+  void advance(Sequences&) override {}
+  void cancel(Sequences&) override {}
+  void fail(Sequences&, const Error&) override {}
+  bool waiting() const override { return false; }
+  bool over() const override { return true; }
+};
+
+}  // namespace
+
+std::unique_ptr<Job> make_generation(RequestId id, const Request& request, const JobContext& context) {
+  if (context.engine.model().program.pooled) {
+    throw Error(Code::bad_request,
+                "\"" + (request.model.empty() ? context.model.name : request.model) +
+                    "\" does not support generate: it is an embedding model",
+                "use /api/embed with it, or another model");
+  }
+  // A raw prompt without a suffix needs no template, not even a sound one.
+  ChosenTemplate chosen;
+  if (!request.raw || request.suffix) {
+    chosen = context.templates.choose(request);
+    check_abilities(request, chosen, context.model.name);
+  }
+  const PromptRoom room{context.engine.plan().context, options_of(request.sampling).num_keep};
+  ReadyPrompt prompt = make_prompt(request, chosen, context.model, room);
+  if (request.render_only || request.count_only) {
+    return std::make_unique<Shown>(id, request, prompt, context.out);
+  }
+  return std::make_unique<Generation>(id, request, std::move(prompt), context);
+}
+
+}  // namespace hearth

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/sequence.h"
+#include "protocol/messages.h"
+#include "text/detokenizer.h"
+#include "text/stop.h"
+
+namespace hearth {
+
+// Sends an event to the parent; false when it is gone.
+using Outbox = std::function<bool(const FromChild&)>;
+
+// What becomes of a reply when its sequence ends.
+enum class ReplyState : uint8_t {
+  running,
+  full,     // the context takes no more tokens: its owner shifts it, or ends it
+  starved,  // the cache had no page left: it goes on when others have ended
+  over      // Done or Failed was sent
+};
+
+// One answer on its way out: tokens → characters → what stop strings leave → events.
+class Reply final : public TokenSink {
+ public:
+  Reply(const RequestId& id, const Request& request, const Tokenizer& tokenizer, Outbox out);
+
+  bool token(TokenId token, std::span<const float> logits) override;
+  void finished(Finish why) override;
+
+  // Sends what was held back, and Done.
+  void finish(const char* reason);
+  void fail(const Error& error);
+
+  ReplyState state = ReplyState::running;
+  Statistics statistics;
+  std::vector<int32_t> context;  // tokens that Done tells, where that was asked for
+
+ private:
+  void note_probability(TokenId token, std::span<const float> logits);
+  bool send(const std::string& text);
+  void note_first_token();
+
+  RequestId id_;
+  const Tokenizer& tokenizer_;
+  Detokenizer detokenizer_;
+  StopScanner stops_;
+  Outbox out_;
+  std::optional<uint32_t> logprobs_;
+  std::vector<from_child::TokenProbability> probabilities_;  // not sent yet
+  bool want_context_ = false, stopped_ = false;
+  std::chrono::steady_clock::time_point begin_, first_token_;
+};
+
+}  // namespace hearth

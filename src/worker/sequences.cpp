@@ -1,0 +1,97 @@
+#include "worker/sequences.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace hearth {
+namespace {
+
+// Sharing less than a page saves nothing.
+constexpr uint32_t least_shared = page_tokens;
+
+}  // namespace
+
+Sequences::Match Sequences::longest_match(const std::vector<TokenId>& tokens) const {
+  Match best;
+  const auto look = [&](SeqId id, bool kept) {
+    const Sequence& s = engine_.sequence(id);
+    const size_t known = std::min<size_t>({s.computed, s.tokens.size(), tokens.size()});
+    const auto end = tokens.begin() + static_cast<std::ptrdiff_t>(known);
+    const auto common =
+        static_cast<uint32_t>(std::mismatch(tokens.begin(), end, s.tokens.begin()).first - tokens.begin());
+    if (common > best.common) best = {id, common, kept};
+  };
+  for (const SeqId id : kept_) look(id, true);
+  for (const SeqId id : running_) look(id, false);
+  const bool pooled = engine_.model().program.pooled;
+  return best.common >= least_shared && !pooled ? best : Match{};
+}
+
+// A kept sequence that is mostly the beginning of this one is taken over, another one is left as it is.
+SeqId Sequences::join(const Match& match, const Task& task) {
+  if (match.common == 0) return engine_.add(task);
+  Task rest = task;
+  rest.tokens.erase(rest.tokens.begin(), rest.tokens.begin() + match.common);
+  const size_t length = engine_.sequence(match.id).tokens.size();
+  const bool take_over = match.kept && (2 * size_t{match.common} >= length || kept_.size() == 1);
+  if (!take_over) return engine_.fork(match.id, match.common, std::move(rest));
+  std::erase(kept_, match.id);
+  try {
+    engine_.cut(match.id, match.common, std::move(rest));
+  } catch (...) {
+    engine_.remove(match.id);
+    throw;
+  }
+  return match.id;
+}
+
+Sequences::Begun Sequences::begin(Task task) {
+  for (;;) {
+    const Match match = longest_match(task.tokens);
+    try {
+      const SeqId id = join(match, task);
+      running_.push_back(id);
+      return {id, match.common};
+    } catch (const Error& e) {
+      if (e.code != Code::busy || !evict(match.id)) throw;
+    }
+  }
+}
+
+void Sequences::cut(SeqId id, uint32_t keep, Task task) { engine_.cut(id, keep, std::move(task)); }
+
+void Sequences::rest(SeqId id) {
+  std::erase(running_, id);
+  if (engine_.model().program.pooled) {
+    engine_.remove(id);
+  } else {
+    kept_.push_back(id);
+  }
+}
+
+void Sequences::remove(SeqId id) {
+  std::erase(running_, id);
+  std::erase(kept_, id);
+  engine_.remove(id);
+}
+
+// The longest unused one goes; `but_not` only when there is no other.
+bool Sequences::evict(SeqId but_not) {
+  if (kept_.empty()) return false;
+  const auto at = std::find_if(kept_.begin(), kept_.end(), [&](SeqId id) { return id != but_not; });
+  remove(at != kept_.end() ? *at : kept_.front());
+  return true;
+}
+
+void Sequences::make_room() {
+  while (engine_.free_pages() < running_.size() && evict({})) {
+  }
+}
+
+bool Sequences::step() {
+  make_room();
+  return engine_.step();
+}
+
+}  // namespace hearth

@@ -1,0 +1,68 @@
+#include "worker/session.h"
+
+#include "base/error.h"
+
+namespace hearth {
+
+Session::Session(const LoadRequest& request, Outbox out)
+    : model_(OpenModel::open(request.path), request),
+      templates_(model_.files()),
+      sequences_(model_.engine()),
+      out_(std::move(out)) {}
+
+from_child::Ready Session::ready() {
+  const Plan& plan = model_.engine().plan();
+  return {model_.files().name, model_.device().info().name, plan.device,
+          plan.context,        model_.load_seconds(),       plan.notes};
+}
+
+void Session::start(const to_child::Start& m) {
+  try {
+    const JobContext context{model_.files(), templates_, model_.engine(), model_.load_seconds(), out_};
+    auto job = m.request.embed.empty() ? make_generation(m.id, m.request, context)
+                                       : make_embedding(m.id, m.request, context);
+    if (!job->over()) jobs_.push_back(std::move(job));
+  } catch (const Error& e) {
+    out_(from_child::Failed{m.id, e.code, e.message, e.remedy});
+  }
+}
+
+void Session::cancel(RequestId id) {
+  for (const auto& job : jobs_) {
+    if (job->id == id) job->cancel(sequences_);
+  }
+  forget();
+}
+
+bool Session::step() {
+  place();
+  if (jobs_.empty()) return sequences_.step();
+  try {
+    sequences_.step();
+    for (const auto& job : jobs_) job->advance(sequences_);
+  } catch (const Error& e) {
+    // What goes wrong in a step ends the requests that were running, not the worker.
+    for (const auto& job : jobs_) job->fail(sequences_, e);
+  }
+  forget();
+  return true;
+}
+
+void Session::place() {
+  for (const auto& job : jobs_) {
+    if (!job->waiting()) continue;
+    try {
+      job->place(sequences_);
+    } catch (const Error& e) {
+      if (e.code == Code::busy && sequences_.running() > 0) break;  // first come, first served
+      job->fail(sequences_, e);
+    }
+  }
+  forget();
+}
+
+void Session::forget() {
+  std::erase_if(jobs_, [](const auto& job) { return job->over(); });
+}
+
+}  // namespace hearth

@@ -1,0 +1,336 @@
+// The worker's requests, from the message that starts one to its last event.
+#include "worker/session.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "convert/synth.h"
+#include "reference.h"
+#include "support/data.h"
+
+namespace hearth {
+namespace {
+
+// What a parent would hear.
+struct Heard {
+  std::string text, reason;
+  std::vector<from_child::TokenProbability> tokens;
+  std::vector<std::vector<float>> vectors;
+  std::vector<int32_t> context;
+  Statistics statistics;
+  std::optional<Error> error;
+  int ends = 0;
+};
+
+class Driver {
+ public:
+  explicit Driver(LoadRequest request = {})
+      : session_(request, [this](const FromChild& m) {
+          hear(m);
+          return true;
+        }) {}
+
+  RequestId start(Request request) {
+    if (!request.sampling.options.as_object().contains("temperature"))
+      request.sampling.options.as_object()["temperature"] = 0;
+    const RequestId id{++last_};
+    session_.start({id, std::move(request)});
+    return id;
+  }
+  void drain() {
+    while (session_.step()) {
+    }
+  }
+  Heard run(Request request) {
+    const RequestId id = start(std::move(request));
+    drain();
+    return heard[id.value];
+  }
+
+  std::map<uint64_t, Heard> heard;
+  Session& session() { return session_; }
+
+ private:
+  void hear(const FromChild& m) {
+    std::visit([this](const auto& event) { take(event); }, m);
+  }
+  void take(const from_child::Ready&) {}
+  void take(const from_child::Pong&) {}
+  void take(const from_child::Thinking&) {}
+  void take(const from_child::Called&) {}
+  void take(const from_child::Vectors& m) { heard[m.id.value].vectors = m.vectors; }
+  void take(const from_child::Text& m) {
+    Heard& h = heard[m.id.value];
+    h.text += m.text;
+    h.tokens.insert(h.tokens.end(), m.tokens.begin(), m.tokens.end());
+  }
+  void take(const from_child::Done& m) {
+    Heard& h = heard[m.id.value];
+    h.reason = m.reason;
+    h.statistics = m.statistics;
+    h.context = m.context;
+    ++h.ends;
+  }
+  void take(const from_child::Failed& m) {
+    Heard& h = heard[m.id.value];
+    h.error.emplace(m.code, m.message, m.remedy);
+    ++h.ends;
+  }
+
+  uint64_t last_ = 0;
+  Session session_;
+};
+
+Request question(const std::string& text, uint32_t max_tokens = 40) {
+  Request r;
+  r.messages = {{"user", text}};
+  r.max_tokens = max_tokens;
+  return r;
+}
+
+LoadRequest small_context(uint32_t context, uint32_t parallel = 1) {
+  LoadRequest load;
+  load.wish.context = context;
+  load.wish.parallel = parallel;
+  return load;
+}
+
+TEST(Session, ManyRequestsRunTogetherAndEachEndsOnce) {
+  Driver driver(small_context(256, 4));
+  std::vector<RequestId> ids;
+  const std::string texts[] = {"What is 3 + 4?", "How do I see which models are loaded?", "Who are you?"};
+  for (int i = 0; i < 12; ++i) ids.push_back(driver.start(question(texts[i % 3])));
+  driver.drain();
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const Heard& h = driver.heard[ids[i].value];
+    EXPECT_EQ(h.ends, 1);
+    EXPECT_FALSE(h.text.empty());
+    EXPECT_EQ(h.text, driver.heard[ids[i % 3].value].text) << "an answer depends on its neighbours";
+  }
+}
+
+TEST(Session, ASecondRequestTakesOverWhatBothBeginWith) {
+  Driver driver(small_context(512));
+  const std::string stem(200, 'a');
+  const Heard first = driver.run(question(stem + " What is 1 + 1?"));
+  const Heard second = driver.run(question(stem + " What is 2 + 3?"));
+  EXPECT_EQ(first.statistics.cached_tokens, 0U);
+  EXPECT_GT(second.statistics.cached_tokens, 32U);
+  Driver fresh(small_context(512));
+  EXPECT_EQ(fresh.run(question(stem + " What is 2 + 3?")).text, second.text);
+}
+
+// Pages run out while sequences grow: those that must wait come back and say the same in the end.
+TEST(Session, RequestsThatFindNoPageWaitAndGoOn) {
+  Driver narrow(small_context(128, 2)), wide(small_context(128, 8));
+  std::vector<RequestId> a, b;
+  for (int i = 0; i < 6; ++i) {
+    const std::string text = "What is " + std::to_string(i) + " + 5? " + std::string(20, 'x');
+    a.push_back(narrow.start(question(text, 60)));
+    b.push_back(wide.start(question(text, 60)));
+  }
+  narrow.drain();
+  wide.drain();
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_FALSE(narrow.heard[a[i].value].error.has_value());
+    EXPECT_EQ(narrow.heard[a[i].value].text, wide.heard[b[i].value].text);
+  }
+}
+
+TEST(Session, AnAnswerThatFillsTheContextShiftsOrEnds) {
+  Driver driver(small_context(64));
+  Request r;
+  r.raw = "one two three four five six seven eight";
+  r.max_tokens = 200;
+  json::object bias;  // an answer that does not end by itself
+  const OpenModel model = OpenModel::open("");
+  for (const TokenId t : model.tokenizer->end_tokens()) bias[std::to_string(t.value)] = -1e9;
+  r.sampling.options = {{"logit_bias", bias}, {"temperature", 0}};
+  r.shift = false;
+  const Heard ended = driver.run(r);
+  ASSERT_FALSE(ended.error.has_value());
+  EXPECT_EQ(ended.reason, "length");
+  EXPECT_EQ(ended.statistics.prompt_tokens + ended.statistics.generated_tokens, 64U);
+  r.shift = true;
+  const Heard shifted = driver.run(r);
+  EXPECT_GT(shifted.statistics.generated_tokens, ended.statistics.generated_tokens);
+  EXPECT_EQ(shifted.text.substr(0, ended.text.size()), ended.text);
+}
+
+TEST(Session, ALongConversationLosesItsOldestMessagesAndSaysHowMuch) {
+  Driver driver(small_context(128));
+  Request r = question("Who are you?");
+  r.messages = {{"system", "You are ember."}};
+  for (int i = 0; i < 40; ++i)
+    r.messages.push_back({i % 2 == 0 ? "user" : "assistant", "some words " + std::to_string(i)});
+  r.messages.push_back({"user", "Who are you?"});
+  const Heard cut = driver.run(r);
+  ASSERT_FALSE(cut.error.has_value());
+  EXPECT_GT(cut.statistics.truncated_tokens, 0U);
+  EXPECT_LT(cut.statistics.prompt_tokens, 128U);
+  r.render_only = true;
+  EXPECT_NE(driver.run(r).text.find("some words 0"), std::string::npos);
+  r.render_only = false;
+  r.truncate = false;
+  const Heard refused = driver.run(r);
+  ASSERT_TRUE(refused.error.has_value());
+  EXPECT_EQ(refused.error->code, Code::bad_request);
+  EXPECT_NE(refused.error->message.find("context"), std::string::npos);
+}
+
+TEST(Session, ASinglePromptKeepsItsFrontAndItsEnd) {
+  Driver driver(small_context(64));
+  Request r;
+  r.raw = "front " + std::string(300, 'm') + " end";
+  r.max_tokens = 1;
+  const Heard cut = driver.run(r);
+  ASSERT_FALSE(cut.error.has_value());
+  EXPECT_GT(cut.statistics.truncated_tokens, 0U);
+  // Half of what is not kept: 64 − (64 − keep) / 2, with 4 or 5 tokens kept.
+  EXPECT_NEAR(cut.statistics.prompt_tokens, 34, 1);
+  r.shift = false;
+  EXPECT_TRUE(driver.run(r).error.has_value());
+}
+
+TEST(Session, ProbabilitiesCoverEveryToken) {
+  Driver driver;
+  Request r = question("What is 2 + 2?");
+  r.logprobs = 3;
+  const Heard h = driver.run(r);
+  // The end token is drawn but not told.
+  EXPECT_EQ(h.tokens.size(), h.statistics.generated_tokens);
+  for (const auto& t : h.tokens) {
+    EXPECT_LE(t.logprob, 0);
+    ASSERT_EQ(t.best.size(), 3U);
+    EXPECT_EQ(t.best[0].second, t.logprob) << "at temperature 0 the likeliest is chosen";
+    EXPECT_GE(t.best[0].second, t.best[1].second);
+  }
+}
+
+TEST(Session, AnExchangeGoesOnFromItsTokens) {
+  Driver driver;
+  Request r = question("Who are you?");
+  r.want_context = true;
+  const Heard first = driver.run(r);
+  EXPECT_EQ(first.context.size(), first.statistics.prompt_tokens + first.statistics.generated_tokens);
+  Request next = question("What is 1 + 2?");
+  next.context = first.context;
+  const Heard second = driver.run(next);
+  ASSERT_FALSE(second.error.has_value());
+  EXPECT_GT(second.statistics.prompt_tokens, first.context.size());
+}
+
+TEST(Session, WhatTheModelCannotDoIsRefusedInTheWordsClientsLookFor) {
+  Driver driver;
+  Request tools = question("hi");
+  tools.model = "house/model:tag";
+  tools.tools = json::parse(R"([{"type":"function","function":{"name":"f"}}])");
+  EXPECT_EQ(driver.run(tools).error->message, "house/model:tag does not support tools");
+  Request think = question("hi");
+  think.think = {true, true, "", false};
+  EXPECT_NE(driver.run(think).error->message.find("does not support thinking"), std::string::npos);
+  think.think.if_able = true;
+  EXPECT_FALSE(driver.run(think).error.has_value());
+  Request insert;
+  insert.raw = "a";
+  insert.suffix = "b";
+  EXPECT_NE(driver.run(insert).error->message.find("does not support insert"), std::string::npos);
+  Request embed;
+  embed.embed = {"text"};
+  EXPECT_EQ(driver.run(embed).error->code, Code::unsupported);
+}
+
+TEST(Session, AGoTemplateRendersWhereItIsWanted) {
+  Driver driver;
+  Request r = question("Hello there");
+  r.render_only = true;
+  r.template_text = "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}<answer>";
+  EXPECT_EQ(driver.run(r).text, "<user>Hello there<answer>");
+  r.template_text = "{{ if }}";
+  const Heard broken = driver.run(r);
+  ASSERT_TRUE(broken.error.has_value());
+  EXPECT_NE(broken.error->message.find("template error"), std::string::npos);
+  Request counted = question("Hello there");
+  counted.count_only = true;
+  const Heard count = driver.run(counted);
+  EXPECT_GT(count.statistics.prompt_tokens, 2U);
+  EXPECT_EQ(count.statistics.generated_tokens, 0U);
+}
+
+TEST(Session, ACancelledRequestEndsAtOnceAndItsNeighbourGoesOn) {
+  Driver driver(small_context(256, 2));
+  const RequestId a = driver.start(question("How do I see which models are loaded?"));
+  const RequestId b = driver.start(question("Who are you?"));
+  driver.session().step();
+  driver.session().cancel(a);
+  EXPECT_EQ(driver.heard[a.value].reason, "cancelled");
+  driver.drain();
+  EXPECT_EQ(driver.heard[a.value].ends, 1);
+  EXPECT_EQ(driver.heard[b.value].ends, 1);
+  EXPECT_EQ(driver.heard[b.value].reason, "stop");
+}
+
+// Bytes as tokens, spelt as byte-level vocabularies spell them, and as many others as the model has rows.
+json::array byte_tokens(size_t count) {
+  json::array tokens;
+  uint32_t other = 256;
+  for (uint32_t b = 0; b < 256; ++b) {
+    const bool printable = (b >= 33 && b <= 126) || (b >= 161 && b != 173);
+    const uint32_t c = printable ? b : other++;
+    std::string text;
+    if (c < 128) {
+      text = static_cast<char>(c);
+    } else {
+      text = {static_cast<char>(0xC0 | (c >> 6)), static_cast<char>(0x80 | (c & 63))};
+    }
+    tokens.emplace_back(text);
+  }
+  while (tokens.size() < count) tokens.emplace_back("[unused" + std::to_string(tokens.size()) + "]");
+  return tokens;
+}
+
+// The embedding model that travels with the project, with a vocabulary, as a file.
+std::filesystem::path embedding_file() {
+  Json recipe = test::read_json(test::fixture("qwen3-embed")).at("gguf");
+  json::array& metadata = recipe.at("metadata").as_array();
+  metadata.push_back({"tokenizer.ggml.model", "string", "gpt2"});
+  metadata.push_back({"tokenizer.ggml.pre", "string", "default"});
+  metadata.push_back({"tokenizer.ggml.tokens", "array:string", byte_tokens(512)});
+  metadata.push_back({"tokenizer.ggml.merges", "array:string", json::array{"a b"}});
+  const auto image = build_recipe(recipe);
+  const auto path = std::filesystem::temp_directory_path() / "hearth-session-embedding.gguf";
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+  return path;
+}
+
+TEST(Session, TextsBecomeNormalisedVectors) {
+  const auto path = embedding_file();
+  LoadRequest load = small_context(64, 2);
+  load.path = path;
+  Driver driver(load);
+  Request r;
+  for (int i = 0; i < 9; ++i) r.embed.push_back("text number " + std::to_string(i % 4));
+  const Heard h = driver.run(r);
+  std::filesystem::remove(path);
+  ASSERT_FALSE(h.error.has_value()) << h.error->message;
+  ASSERT_EQ(h.vectors.size(), 9U);
+  for (size_t i = 0; i < 9; ++i) {
+    double sum = 0;
+    for (const float v : h.vectors[i]) sum += double{v} * v;
+    EXPECT_NEAR(sum, 1, 1e-5);
+    EXPECT_LE(test::max_difference(h.vectors[i], h.vectors[i % 4]), 1e-4);
+  }
+  EXPECT_GT(test::max_difference(h.vectors[0], h.vectors[1]), 1e-3);
+  r.embed = {std::string(2000, 'x')};
+  EXPECT_GT(driver.run(r).statistics.truncated_tokens, 0U);
+  r.truncate = false;
+  EXPECT_NE(driver.run(r).error->message.find("exceeds the context length"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hearth
