@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/local_worker.h"
+#include "worker/inspect.h"
 #include "worker/serve.h"
 
 namespace hearth {
@@ -54,6 +55,8 @@ int explain_parse_error(const CLI::App& app, const CLI::ParseError& error,
 
 int run_program(std::vector<std::string> arguments) {
   if (arguments.size() == 1 && arguments.front() == worker_role) return serve_worker(child_socket);
+  if (arguments.size() >= 2 && arguments.front() == inspect_role)
+    return serve_inspection(arguments[1], arguments.size() > 2);
   CLI::App app("hearth serves large language models on the hardware the house has", "hearth");
   app.set_version_flag("-v,--version", fmt::format("hearth version is {}", version));
   app.require_subcommand(0, 1);

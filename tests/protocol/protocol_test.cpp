@@ -45,7 +45,7 @@ TEST(Messages, EveryFieldOfARequestSurvives) {
   r.messages[1].tool_name = "f";
   r.messages[1].tool_call_id = "call_1";
   r.tools = json::array{json::object{{"type", "function"}}};
-  r.think = {true, true, "high"};
+  r.think = {true, true, "high", true};
   r.format = "json";
   r.suffix = "";
   r.template_text = "{{ .Prompt }}";
@@ -53,6 +53,13 @@ TEST(Messages, EveryFieldOfARequestSurvives) {
   r.render_only = true;
   r.embed = {"a", ""};
   r.truncate = false;
+  r.shift = false;
+  r.model = "m";
+  r.go_template = "";
+  r.prefer_go = false;
+  r.count_only = true;
+  r.context = {1, -2};
+  r.want_context = true;
   const Request back = std::get<to_child::Start>(trip(ToChild(to_child::Start{{1}, r}))).request;
   EXPECT_EQ(back.messages[0].thinking, "why");
   EXPECT_EQ(back.messages[0].tool_calls[0].arguments, r.messages[0].tool_calls[0].arguments);
@@ -68,6 +75,14 @@ TEST(Messages, EveryFieldOfARequestSurvives) {
   EXPECT_TRUE(back.render_only);
   EXPECT_EQ(back.embed, r.embed);
   EXPECT_FALSE(back.truncate);
+  EXPECT_FALSE(back.shift);
+  EXPECT_EQ(back.model, "m");
+  EXPECT_EQ(back.go_template, "");
+  EXPECT_EQ(back.prefer_go, false);
+  EXPECT_TRUE(back.count_only);
+  EXPECT_EQ(back.context, r.context);
+  EXPECT_TRUE(back.want_context);
+  EXPECT_TRUE(back.think.if_able);
 }
 
 TEST(Messages, PiecesSurvive) {
@@ -87,8 +102,11 @@ TEST(Messages, EventsSurvive) {
   Statistics s;
   s.prompt = 0.25;
   s.generated_tokens = 12;
+  s.truncated_tokens = 7;
   s.seed = ~0ULL;
-  const auto done = std::get<from_child::Done>(trip(FromChild(from_child::Done{{3}, "length", s})));
+  const auto done = std::get<from_child::Done>(trip(FromChild(from_child::Done{{3}, "length", s, {4, 5}})));
+  EXPECT_EQ(done.statistics.truncated_tokens, 7U);
+  EXPECT_EQ(done.context, (std::vector<int32_t>{4, 5}));
   EXPECT_EQ(done.statistics.seed, ~0ULL);
   EXPECT_EQ(done.reason, "length");
   const auto failed =

@@ -1,0 +1,149 @@
+#include "worker/inspect.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+
+#include "base/error.h"
+#include "formats/file_type.h"
+#include "formats/gguf.h"
+#include "tensor/types.h"
+#include "text/chat_template.h"
+#include "text/detokenizer.h"
+#include "worker/open_model.h"
+#include "worker/sandbox.h"
+
+namespace hearth {
+namespace {
+
+// Invalid UTF-8 of a hostile file would make the line no JSON.
+std::string printable(std::string_view text) {
+  std::string out;
+  Utf8Stream stream;
+  stream.push(text, out);
+  stream.flush(out);
+  return out;
+}
+
+Json scalar(const MetadataValue& value) {
+  if (const auto* u = std::get_if<uint64_t>(&value.value)) return *u;
+  if (const auto* i = std::get_if<int64_t>(&value.value)) return *i;
+  if (const auto* b = std::get_if<bool>(&value.value)) return *b;
+  if (const auto* s = std::get_if<std::string_view>(&value.value)) return Json(printable(*s));
+  const double* d = std::get_if<double>(&value.value);
+  return d != nullptr && std::isfinite(*d) ? Json(*d) : Json(nullptr);
+}
+
+Json array_of(const Gguf& file, std::string_view key, GgufType element) {
+  json::array list;
+  if (element == GgufType::string) {
+    for (const std::string_view s : file.strings(key)) list.emplace_back(printable(s));
+  } else if (element == GgufType::f32 || element == GgufType::f64) {
+    for (const float f : file.floats(key)) list.emplace_back(std::isfinite(f) ? Json(f) : Json(nullptr));
+  } else {
+    for (const int32_t i : file.ints(key)) list.emplace_back(i);
+  }
+  return list;
+}
+
+json::object metadata(const Gguf& file, bool arrays) {
+  json::object all;
+  for (const MetadataEntry& entry : file.metadata()) {
+    if (entry.key == "general.name" || entry.key == "tokenizer.chat_template") continue;
+    const auto* array = std::get_if<GgufArray>(&entry.value.value);
+    const std::string key = printable(entry.key);
+    if (array == nullptr) {
+      all[key] = scalar(entry.value);
+    } else {
+      all[key] =
+          arrays && array->element != GgufType::array ? array_of(file, entry.key, array->element) : Json();
+    }
+  }
+  return all;
+}
+
+// The type that holds most of the values, for files that do not say what they are.
+std::string main_type(const Gguf& file) {
+  std::map<DType, uint64_t> values;
+  for (const TensorInfo& t : file.tensors()) values[t.type] += t.data.size();
+  DType best{};
+  uint64_t most = 0;
+  for (const auto& [type, bytes] : values) {
+    if (bytes > most) best = type, most = bytes;
+  }
+  return most == 0 ? "unknown" : std::string(type_info(best).name);
+}
+
+json::array capabilities(const Gguf& file, const std::string& arch, std::string_view source) {
+  json::array list{file.find(arch + ".pooling_type") != nullptr ? "embedding" : "completion"};
+  if (file.find(arch + ".vision.block_count") != nullptr) list.emplace_back("vision");
+  if (file.find(arch + ".audio.block_count") != nullptr) list.emplace_back("audio");
+  if (source.empty()) return list;
+  try {
+    const TemplateAbilities able = abilities_of(Template::parse(source), source);
+    if (able.tools) list.emplace_back("tools");
+    if (able.thinking) list.emplace_back("thinking");
+  } catch (const TemplateError&) {  // a broken template can nothing; running the model says so
+  }
+  return list;
+}
+
+json::array tensor_list(const Gguf& file, uint64_t& values) {
+  json::array list;
+  for (const TensorInfo& t : file.tensors()) {
+    json::array shape;
+    uint64_t count = 1;
+    for (uint32_t d = 0; d < t.n_dims; ++d) {
+      shape.emplace_back(t.dims[d]);
+      count *= t.dims[d];
+    }
+    values += count;
+    list.push_back(
+        {{"name", printable(t.name)}, {"type", type_info(t.type).name}, {"shape", std::move(shape)}});
+  }
+  return list;
+}
+
+}  // namespace
+
+Json inspect_model(const std::string& path, bool arrays) {
+  const Gguf file = path.empty() ? Gguf::parse(builtin_model(), std::string(builtin_name)) : Gguf::open(path);
+  const std::string arch = printable(file.string("general.architecture").value_or("unknown"));
+  uint64_t values = 0;
+  json::array tensors = tensor_list(file, values);
+  const auto number = file.u64("general.file_type");
+  json::object model_info = metadata(file, arrays);
+  model_info["general.parameter_count"] = values;
+  const auto source = file.string("tokenizer.chat_template").value_or("");
+  return json::object{{"architecture", arch},
+                      {"type", printable(file.string("general.type").value_or("model"))},
+                      {"parameter_count", values},
+                      {"file_type", number ? std::string(file_type_name(*number)) : main_type(file)},
+                      {"context_length", file.u64(arch + ".context_length").value_or(0)},
+                      {"embedding_length", file.u64(arch + ".embedding_length").value_or(0)},
+                      {"capabilities", capabilities(file, arch, source)},
+                      {"template", printable(source)},
+                      {"model_info", std::move(model_info)},
+                      {"tensors", std::move(tensors)}};
+}
+
+int serve_inspection(const std::string& path, bool arrays) {
+  const std::string open = enter_sandbox();
+  if (!open.empty()) fmt::print(stderr, "the inspection runs without a sandbox: {}\n", open);
+  json::object answer;
+  int code = 0;
+  try {
+    answer = inspect_model(path, arrays).as_object();
+  } catch (const Error& e) {
+    answer = {{"error", e.message}, {"code", to_string(e.code)}, {"remedy", e.remedy}};
+    code = 1;
+  } catch (const std::exception& e) {
+    answer = {{"error", e.what()}, {"code", to_string(Code::bug)}, {"remedy", "please report it"}};
+    code = 1;
+  }
+  fmt::print("{}\n", json::serialize(answer));
+  return code;
+}
+
+}  // namespace hearth
