@@ -20,6 +20,13 @@ struct Command {
 void add_run(CLI::App& app);
 void add_show(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_list(CLI::App& app);
+void add_ps(CLI::App& app);
+void add_cp(CLI::App& app);
+void add_rm(CLI::App& app);
+void add_stop(CLI::App& app);
+void add_pull(CLI::App& app);
+void add_push(CLI::App& app);
 void add_debug(CLI::App& app);
 
 // Runs the program: parses `arguments` (without the program's name), returns the exit code. Errors are one

@@ -15,9 +15,10 @@
 #include "base/error.h"
 #include "cli/history.h"
 #include "cli/line_editor.h"
-#include "cli/local_worker.h"
 #include "cli/parameters.h"
 #include "cli/statistics.h"
+#include "cli/talker.h"
+#include "cli/thinking_view.h"
 #include "cli/wrap.h"
 #include "worker/open_model.h"
 
@@ -44,6 +45,8 @@ constexpr const char* set_help = R"(Available commands:
                               repeat_last_n, repeat_penalty, presence_penalty, frequency_penalty,
                               mirostat, mirostat_tau, mirostat_eta
   /set system TEXT            Set the system message
+  /set format json, /set noformat
+  /set think [LEVEL], /set nothink
   /set verbose, /set quiet    Show or hide timings after each answer
   /set wordwrap, /set nowordwrap
   /set history, /set nohistory
@@ -75,7 +78,8 @@ class Conversation {
   explicit Conversation(RunOptions options)
       : options_(std::move(options)), history_(History::default_file()), editor_(&history_) {
     // The built-in model is for facts: it answers the same question the same way.
-    if (options_.load.path.empty() && !options_.temperature) options_.temperature = 0;
+    if (options_.load.path.empty() && options_.model.empty() && !options_.temperature)
+      options_.temperature = 0;
   }
 
   void run() {
@@ -98,13 +102,13 @@ class Conversation {
     fmt::print(stderr, "loading ...");
     std::fflush(stderr);
     try {
-      worker_ = std::make_unique<LocalWorker>(options_.load);
+      worker_ = open_talker(options_);
     } catch (...) {
       fmt::print(stderr, "\r\x1b[K");
       throw;
     }
     fmt::print(stderr, "\r\x1b[K");
-    for (const std::string& note : worker_->ready().notes) fmt::print(stderr, "note: {}\n", note);
+    for (const std::string& note : worker_->notes()) fmt::print(stderr, "note: {}\n", note);
   }
 
   // A message may span lines between triple quotes. False: the session ends.
@@ -151,7 +155,9 @@ class Conversation {
       Request request = request_of(options_, all);
       parameters_.apply(request);
       request.truncate = true;  // the oldest messages go, which is said
-      const auto done = worker_->ask(request, show, [] { return interrupted.load(); });
+      ThinkingView thinking(!options_.hide_thinking, ::isatty(STDOUT_FILENO) != 0);
+      const auto done = worker_->ask(request, thinking.listener(show), [] { return interrupted.load(); });
+      thinking.close();
       std::fputs((wrap.flush() + "\n\n").c_str(), stdout);
       messages_ = std::move(all);
       messages_.push_back({"assistant", answer});
@@ -210,8 +216,17 @@ class Conversation {
       if (what == "history" || what == "nohistory") history_.enable(on);
       return say(fmt::format("Set '{}' mode.", what));
     }
-    if (what == "format" || what == "noformat" || what == "think" || what == "nothink") {
-      return say(fmt::format("'/set {}' is not in this version", what));
+    try {
+      if (what == "format" || what == "noformat") {
+        options_.format = what == "format" ? format_of(rest) : Json();
+        return say(what == "format" ? fmt::format("Set format to '{}' mode.", rest) : "Disabled format.");
+      }
+      if (what == "think" || what == "nothink") {
+        options_.think = think_of(what == "nothink" ? "false" : rest);
+        return say(what == "think" ? "Set 'think' mode." : "Set 'nothink' mode.");
+      }
+    } catch (const Error& e) {
+      return say(fmt::format("Error: {}", e.what()));
     }
     say(set_help);
   }
@@ -236,10 +251,9 @@ class Conversation {
       return rows.empty() ? say("No parameters were set.") : fmt::print("{}", rows);
     }
     if (what == "info") return show_info();
-    if (what == "template") {
-      const bool builtin = options_.load.path.empty();
-      const Gguf file = builtin ? Gguf::parse(builtin_model(), "ember") : Gguf::open(options_.load.path);
-      return say(file.string("tokenizer.chat_template").value_or("No template was set."));
+    if (what == "template" && worker_ != nullptr) {
+      const std::string text = worker_->template_text();
+      return say(text.empty() ? "No template was set." : text);
     }
     say(what == "license" || what == "modelfile" ? fmt::format("'/show {}' is not in this version", what)
                                                  : show_help);
@@ -247,23 +261,17 @@ class Conversation {
 
   void show_info() const {
     if (worker_ == nullptr) return say("No model is loaded.");
-    const from_child::Ready& r = worker_->ready();
-    fmt::print("  model      {}\n  device     {}\n  context    {} tokens\n", r.model, r.device, r.context);
-    for (const Buffer& b : r.held.buffers) {
-      fmt::print("  {:<10} {:.1f} MiB{}\n", to_string(b.kind), static_cast<double>(b.bytes) / (1 << 20),
-                 b.mapped ? " (the file itself)" : "");
-    }
+    fmt::print("{}", worker_->description());
   }
 
   void load(const std::string& path) {
-    LoadRequest request = options_.load;
-    request.path = path == builtin_name ? "" : path;
+    RunOptions other = options_;
+    name_model(other, path);
     try {
-      auto other = std::make_unique<LocalWorker>(request);
-      worker_ = std::move(other);
-      options_.load = request;
+      worker_ = open_talker(other);
+      options_ = std::move(other);
       messages_.clear();
-      say(fmt::format("Loaded {}", worker_->ready().model));
+      say(fmt::format("Loaded {}", path));
     } catch (const Error& e) {
       say(fmt::format("Error: {}", e.what()));
     }
@@ -272,7 +280,7 @@ class Conversation {
   RunOptions options_;
   History history_;
   LineEditor editor_;
-  std::unique_ptr<LocalWorker> worker_;
+  std::unique_ptr<Talker> worker_;
   std::vector<ChatMessage> messages_;
   Parameters parameters_;
 };

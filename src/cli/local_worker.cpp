@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "worker/inspect.h"
 
 namespace hearth {
 
-LocalWorker::LocalWorker(const LoadRequest& request) : child_(worker_role), channel_(child_.socket()) {
+LocalWorker::LocalWorker(const LoadRequest& request)
+    : child_(worker_role), channel_(child_.socket()), path_(request.path) {
   if (!channel_.send(encode(ToChild(to_child::Load{request})))) report_death();
   const FromChild answer = next([] { return false; }, {0});
   if (const auto* failed = std::get_if<from_child::Failed>(&answer)) {
@@ -28,20 +30,41 @@ FromChild LocalWorker::next(const std::function<bool()>& interrupted, RequestId 
   }
 }
 
-LocalWorker::Answer LocalWorker::ask(const Request& request,
-                                     const std::function<void(const std::string&)>& on_text,
-                                     const std::function<bool()>& interrupted) {
+Answer LocalWorker::ask(const Request& request, const Listener& listener,
+                        const std::function<bool()>& interrupted) {
   const RequestId id{next_id_++};
   if (!channel_.send(encode(ToChild(to_child::Start{id, request})))) report_death();
   for (;;) {
     const FromChild event = next(interrupted, id);
-    if (const auto* text = std::get_if<from_child::Text>(&event)) on_text(text->text);
+    if (const auto* text = std::get_if<from_child::Text>(&event)) listener.text(text->text);
+    if (const auto* thought = std::get_if<from_child::Thinking>(&event); thought && listener.thinking)
+      listener.thinking(thought->text);
+    if (const auto* called = std::get_if<from_child::Called>(&event); called && listener.called)
+      listener.called(called->call);
+    if (const auto* vectors = std::get_if<from_child::Vectors>(&event); vectors && listener.vectors)
+      listener.vectors(vectors->vectors);
     if (const auto* failed = std::get_if<from_child::Failed>(&event)) {
       throw Error(failed->code, failed->message, failed->remedy);
     }
     if (const auto* done = std::get_if<from_child::Done>(&event)) return {done->reason, done->statistics};
   }
 }
+
+std::string LocalWorker::description() const {
+  std::string text = fmt::format("  model      {}\n  device     {}\n  context    {} tokens\n", ready_.model,
+                                 ready_.device, ready_.context);
+  for (const Buffer& b : ready_.held.buffers) {
+    text += fmt::format("  {:<10} {:.1f} MiB{}\n", to_string(b.kind),
+                        static_cast<double>(b.bytes) / (1 << 20), b.mapped ? " (the file itself)" : "");
+  }
+  return text;
+}
+
+std::string LocalWorker::template_text() {
+  return json::value_to<std::string>(inspect_model(path_).at("template"));
+}
+
+bool LocalWorker::embeds() { return inspect_model(path_).at("capabilities").at(0) == "embedding"; }
 
 void LocalWorker::report_death() {
   const std::string how = child_.wait_and_describe();

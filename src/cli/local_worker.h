@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/subprocess.h"
+#include "cli/talker.h"
 #include "protocol/channel.h"
 #include "protocol/messages.h"
 
@@ -12,21 +13,19 @@ namespace hearth {
 
 // A worker process of our own, for commands that need no server. Whatever a model file does to it, this
 // process lives and can say what happened.
-class LocalWorker {
+class LocalWorker final : public Talker {
  public:
   // Starts the child and loads the model. Throws the child's Error, or one that says how it died.
   explicit LocalWorker(const LoadRequest& request);
 
   const from_child::Ready& ready() const noexcept { return ready_; }
 
-  struct Answer {
-    std::string reason;
-    Statistics statistics;
-  };
-  // Runs one request; `on_text` gets the pieces as they come. `interrupted` is asked several times a second
-  // and whenever a signal arrives: true cancels. Throws the request's Error.
-  Answer ask(const Request& request, const std::function<void(const std::string&)>& on_text,
-             const std::function<bool()>& interrupted);
+  Answer ask(const Request& request, const Listener& listener,
+             const std::function<bool()>& interrupted) override;
+  std::vector<std::string> notes() const override { return ready_.notes; }
+  std::string description() const override;
+  std::string template_text() override;
+  bool embeds() override;
 
  private:
   FromChild next(const std::function<bool()>& interrupted, RequestId id);
@@ -34,6 +33,7 @@ class LocalWorker {
 
   Subprocess child_;
   Channel channel_;
+  std::string path_;
   from_child::Ready ready_;
   uint64_t next_id_ = 1;
 };

@@ -7,16 +7,13 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdio>
-#include <filesystem>
 #include <iostream>
 #include <memory>
 
-#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/conversation.h"
 #include "cli/environment.h"
 #include "cli/run_options.h"
-#include "worker/open_model.h"
 
 namespace hearth {
 namespace {
@@ -27,45 +24,23 @@ std::string read_standard_input() {
   return text;
 }
 
-bool looks_like_file(const std::string& word) {
-  const bool one_word = word.find_first_of(" \n") == std::string::npos;
-  return (one_word && (word.ends_with(".gguf") || word.find('/') != std::string::npos)) ||
-         (!word.empty() && std::filesystem::exists(word));
-}
-
-// The first word is a model if it is the built-in one's name or names a file; otherwise everything is prompt.
-std::string take_model(std::vector<std::string>& words) {
-  if (words.empty()) return {};
-  std::string first = words.front();
-  if (first == builtin_name) {
-    words.erase(words.begin());
-    return {};
-  }
-  if (looks_like_file(first)) {
-    words.erase(words.begin());
-    return first;
-  }
-  const bool one_word = first.find(' ') == std::string::npos;
-  if (one_word && (words.size() > 1 || first.find(':') != std::string::npos)) {
-    throw Error(Code::not_found, fmt::format("no model '{}'", first),
-                "this version runs GGUF files and the built-in model: give a path, or put the whole prompt "
-                "in quotes");
-  }
-  return {};
+// The first word is the model if it is one word; a quoted sentence is a prompt for the built-in one.
+void take_model(std::vector<std::string>& words, RunOptions& options) {
+  if (words.empty() || words.front().find_first_of(" \n\t?") != std::string::npos) return;
+  name_model(options, words.front());
+  words.erase(words.begin());
 }
 
 struct Arguments {
   std::vector<std::string> words;
-  std::string kv = "f16";
+  std::string kv = "f16", format, think;
   RunOptions options;
 };
 
 void run(Arguments a) {
-  a.options.load.path = take_model(a.words);
-  if (!a.options.load.path.empty() && !std::filesystem::exists(a.options.load.path)) {
-    throw Error(Code::not_found, fmt::format("no such file: {}", a.options.load.path),
-                "check the path and its spelling");
-  }
+  take_model(a.words, a.options);
+  if (!a.format.empty()) a.options.format = format_of(a.format);
+  if (!a.think.empty()) a.options.think = think_of(a.think);
   const size_t slash = a.kv.find('/');
   a.options.load.wish.kv = {find_kv_type(a.kv.substr(0, slash)),
                             find_kv_type(slash == std::string::npos ? a.kv : a.kv.substr(slash + 1))};
@@ -87,7 +62,16 @@ void add_run(CLI::App& app) {
   auto a = std::make_shared<Arguments>();
   app.add_option(
       "MODEL_AND_PROMPT", a->words,
-      "a GGUF file (default: the built-in model), then the prompt; without a prompt: a conversation");
+      "a model's name or a GGUF file (default: the built-in model), then the prompt; without a prompt: a "
+      "conversation");
+  app.add_option("--keepalive", a->options.keep_alive,
+                 "how long a server keeps the model (5m, 1h; -1s for ever)");
+  app.add_option("--format", a->format, "json, or a JSON Schema that the answer must follow");
+  app.add_flag("--think{true}", a->think, "think first: --think, --think=false, --think=low|medium|high|max");
+  app.add_flag("--hidethinking", a->options.hide_thinking, "do not show what the model thinks");
+  app.add_flag("--insecure", a->options.insecure, "speak plain http where the model must be pulled");
+  app.add_flag("--truncate", a->options.truncate, "cut a text to embed that is longer than the context");
+  app.add_option("--dimensions", a->options.dimensions, "first dimensions of an embedding");
   app.add_flag("--verbose", a->options.verbose, "show timings after the answer");
   app.add_flag("--nowordwrap", a->options.no_wrap, "do not break lines at words");
   app.add_flag("--raw", a->options.raw, "send the prompt as it is, without the model's chat template");
@@ -101,7 +85,8 @@ void add_run(CLI::App& app) {
   app.add_option("--seed", a->options.seed, "the same seed gives the same text");
   app.add_option("--stop", a->options.stop, "end the answer before this text (may be repeated)");
   app.footer(
-      "Environment: HEARTH_THREADS, HEARTH_CPU (portable, avx2, avx512, avx512vnni, avx512bf16, amx), "
+      "Environment: OLLAMA_HOST, HEARTH_THREADS, HEARTH_CPU (portable, avx2, avx512, avx512vnni, avx512bf16, "
+      "amx), "
       "OLLAMA_NOHISTORY");
   app.callback([a] { run(*a); });
 }

@@ -9,7 +9,7 @@
 
 #include "store/download.h"
 #include "store/download/parts.h"
-#include "store/http/client.h"
+#include "http/client.h"
 
 namespace hearth {
 

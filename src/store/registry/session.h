@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "store/http/client.h"
+#include "http/client.h"
 #include "store/name.h"
 
 namespace hearth {

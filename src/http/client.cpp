@@ -1,4 +1,4 @@
-#include "store/http/client.h"
+#include "http/client.h"
 
 #include <curl/curl.h>
 #include <fmt/format.h>

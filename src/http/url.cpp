@@ -1,4 +1,4 @@
-#include "store/http/url.h"
+#include "http/url.h"
 
 #include <curl/curl.h>
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "store/http/url.h"
+#include "http/url.h"
 
 namespace hearth {
 
