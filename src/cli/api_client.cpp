@@ -18,12 +18,18 @@ Code code_of(int status) {
   }
 }
 
-// The server's words; its messages carry their remedy already.
+std::string remedy_of(const Json& answer) {
+  const Json* at = answer.as_object().if_contains("remedy");
+  return at != nullptr && at->is_string() ? std::string(at->as_string()) : std::string();
+}
+
+// The server's own words.
 [[noreturn]] void fail(int status, const std::string& body) {
   boost::system::error_code broken;
   const Json parsed = json::parse(body, broken);
   const Json* text = !broken && parsed.is_object() ? parsed.as_object().if_contains("error") : nullptr;
-  if (text != nullptr && text->is_string()) throw Error(code_of(status), std::string(text->as_string()), "");
+  if (text != nullptr && text->is_string())
+    throw Error(code_of(status), std::string(text->as_string()), remedy_of(parsed));
   throw Error(code_of(status), fmt::format("the server answered with status {}", status),
               "look at the server's log");
 }
@@ -35,7 +41,8 @@ Json parse_line(std::string_view line) {
     throw Error(Code::io, "the server's answer is no JSON", "check OLLAMA_HOST: is it an Ollama server?");
   }
   const Json* error = parsed.as_object().if_contains("error");
-  if (error != nullptr && error->is_string()) throw Error(Code::io, std::string(error->as_string()), "");
+  if (error != nullptr && error->is_string())
+    throw Error(Code::io, std::string(error->as_string()), remedy_of(parsed));
   return parsed;
 }
 

@@ -17,6 +17,7 @@ struct Command {
   void (*add)(CLI::App& app);
 };
 
+void add_serve(CLI::App& app);
 void add_run(CLI::App& app);
 void add_show(CLI::App& app);
 void add_bench(CLI::App& app);

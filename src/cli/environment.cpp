@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdlib>
 
+#include "base/duration.h"
 #include "base/threads.h"
 
 namespace hearth {
@@ -60,6 +62,20 @@ uint64_t uint_setting(const std::string& name, uint64_t otherwise) {
       std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
   if (digits && value.size() < 19) return std::strtoull(value.c_str(), nullptr, 10);
   warn("OLLAMA_" + name, value, "a number");
+  return otherwise;
+}
+
+std::chrono::nanoseconds duration_setting(const std::string& name, std::chrono::nanoseconds otherwise) {
+  const std::string value = setting(name);
+  if (value.empty()) return otherwise;
+  int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+  if (error == std::errc() && end == value.data() + value.size()) {
+    constexpr int64_t most = 9'000'000'000;
+    return std::chrono::seconds(std::clamp(seconds, -most, most));
+  }
+  if (const auto parsed = parse_duration(value)) return *parsed;
+  warn("OLLAMA_" + name, value, "a duration such as 5m");
   return otherwise;
 }
 

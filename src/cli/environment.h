@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +17,10 @@ bool bool_setting(const std::string& name, bool otherwise);
 
 // Decimal digits only; otherwise a warning and the default.
 uint64_t uint_setting(const std::string& name, uint64_t otherwise);
+
+// "5m", "1h30m", or seconds as an integer; negative for ever. What is none of these gives the default and a
+// warning.
+std::chrono::nanoseconds duration_setting(const std::string& name, std::chrono::nanoseconds otherwise);
 
 // HEARTH_THREADS; 0 = not set. Warns when it is above what affinity and quota allow.
 uint32_t thread_setting();

@@ -40,7 +40,5 @@ class LocalWorker final : public Talker {
 
 // The role in which main() starts a child of this class.
 inline constexpr const char* worker_role = "internal-worker";
-// That of a child which says what is in a file: --inspect FILE [arrays].
-inline constexpr const char* inspect_role = "--inspect";
 
 }  // namespace hearth

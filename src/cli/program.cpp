@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/local_worker.h"
-#include "worker/inspect.h"
 #include "worker/serve.h"
 
 namespace hearth {
@@ -18,6 +17,7 @@ namespace {
 constexpr const char* version = HEARTH_VERSION;
 
 constexpr std::array commands{
+    Command{"serve", "Serve models over HTTP, as Ollama does", add_serve},
     Command{"run", "Talk to a model: the built-in one or a GGUF file", add_run},
     Command{"show", "Say what is in a model file", add_show},
     Command{"pull", "Fetch a model from a registry, from Hugging Face or from an address", add_pull},
@@ -32,7 +32,7 @@ constexpr std::array commands{
 };
 
 // Commands of the reference that this version does not have yet: better a clear word than "unknown".
-constexpr std::array later{"serve", "start", "create", "doctor", "plan", "eval", "token", "verify"};
+constexpr std::array later{"create", "doctor", "plan", "eval", "token", "verify"};
 
 void print_error(const std::string& line) { fmt::print(stderr, "Error: {}\n", line); }
 
@@ -60,8 +60,6 @@ int explain_parse_error(const CLI::App& app, const CLI::ParseError& error,
 
 int run_program(std::vector<std::string> arguments) {
   if (arguments.size() == 1 && arguments.front() == worker_role) return serve_worker(child_socket);
-  if (arguments.size() >= 2 && arguments.front() == inspect_role)
-    return serve_inspection(arguments[1], arguments.size() > 2);
   CLI::App app("hearth serves large language models on the hardware the house has", "hearth");
   app.set_version_flag("-v,--version", fmt::format("hearth version is {}", version));
   app.require_subcommand(0, 1);

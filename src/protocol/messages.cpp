@@ -94,6 +94,7 @@ json::object request_json(const Request& r) {
   if (!r.tools.is_null()) o["tools"] = r.tools;
   if (!r.format.is_null()) o["format"] = r.format;
   if (!r.embed.empty()) o["embed"] = strings(r.embed);
+  if (!r.normalise) o["raw_vectors"] = true;
   if (r.think.set)
     o["think"] = json::object{{"on", r.think.on}, {"level", r.think.level}, {"if_able", r.think.if_able}};
   return o;
@@ -128,6 +129,7 @@ Request request_of(const Json& j) {
   if (const Json* tools = o.if_contains("tools")) r.tools = *tools;
   if (const Json* format = o.if_contains("format")) r.format = *format;
   if (o.contains("embed")) r.embed = strings(j, "embed");
+  r.normalise = !o.contains("raw_vectors");
   if (const Json* think = o.if_contains("think"))
     r.think = {true, think->at("on").as_bool(), text(*think, "level"), think->at("if_able").as_bool()};
   return r;
@@ -186,6 +188,9 @@ struct EncodeToChild {
     return {{"is", "start"}, {"id", m.id.value}, {"request", request_json(m.request)}};
   }
   json::object operator()(const to_child::Cancel& m) const { return {{"is", "cancel"}, {"id", m.id.value}}; }
+  json::object operator()(const to_child::Inspect& m) const {
+    return {{"is", "inspect"}, {"path", m.path}, {"arrays", m.arrays}};
+  }
   json::object operator()(const to_child::Ping&) const { return {{"is", "ping"}}; }
   json::object operator()(const to_child::Leave&) const { return {{"is", "leave"}}; }
 };
@@ -245,6 +250,9 @@ struct EncodeFromChild {
             {"message", m.message},
             {"remedy", m.remedy}};
   }
+  json::object operator()(const from_child::Inspected& m) const {
+    return {{"is", "inspected"}, {"what", m.what}};
+  }
   json::object operator()(const from_child::Pong&) const { return {{"is", "pong"}}; }
 };
 
@@ -267,6 +275,7 @@ ToChild decode_to_child(const Json& j) {
     }
     if (is == "start") return to_child::Start{{number<uint64_t>(j, "id")}, request_of(j.at("request"))};
     if (is == "cancel") return to_child::Cancel{{number<uint64_t>(j, "id")}};
+    if (is == "inspect") return to_child::Inspect{text(j, "path"), j.at("arrays").as_bool()};
     if (is == "ping") return to_child::Ping{};
     if (is == "leave") return to_child::Leave{};
     unknown(is);
@@ -304,6 +313,7 @@ FromChild decode_from_child(const Json& j) {
                                 text(j, "message"),
                                 text(j, "remedy")};
     }
+    if (is == "inspected") return from_child::Inspected{j.at("what")};
     if (is == "pong") return from_child::Pong{};
     unknown(is);
   });

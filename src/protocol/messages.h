@@ -68,6 +68,7 @@ struct Request {
   bool shift = true;
 
   std::vector<std::string> embed;  // texts to embed, instead of all above
+  bool normalise = true;           // their vectors to length 1
 };
 
 // Which file to load and how.
@@ -88,6 +89,11 @@ struct Start {
 };
 struct Cancel {
   RequestId id;
+};
+// Answered by Inspected, or Failed with id 0.
+struct Inspect {
+  std::string path;     // empty: the built-in model
+  bool arrays = false;  // long values too
 };
 // Answered by Pong between two steps of computing: a sign of life.
 struct Ping {};
@@ -148,12 +154,16 @@ struct Failed {
   std::string message, remedy;
 };
 struct Pong {};
+// What a model file says of itself (worker/inspect.h).
+struct Inspected {
+  Json what;
+};
 }  // namespace from_child
 
 using ToChild =
-    std::variant<to_child::Load, to_child::Start, to_child::Cancel, to_child::Ping, to_child::Leave>;
+    std::variant<to_child::Load, to_child::Start, to_child::Cancel, to_child::Inspect, to_child::Ping, to_child::Leave>;
 using FromChild = std::variant<from_child::Ready, from_child::Text, from_child::Thinking, from_child::Called,
-                               from_child::Vectors, from_child::Done, from_child::Failed, from_child::Pong>;
+                               from_child::Vectors, from_child::Done, from_child::Failed, from_child::Pong, from_child::Inspected>;
 
 // Records ↔ JSON. Decoding throws Error(bug) on a message of another build.
 Json encode(const ToChild& message);

@@ -13,7 +13,7 @@ namespace {
 class Embedding final : public Job {
  public:
   Embedding(RequestId request_id, const Request& request, const JobContext& context)
-      : Job(request_id), out_(context.out) {
+      : Job(request_id), out_(context.out), normalise_(request.normalise) {
     statistics_.load = context.load_seconds;
     texts_.resize(request.embed.size());
     for (size_t i = 0; i < texts_.size(); ++i) {
@@ -103,7 +103,7 @@ class Embedding final : public Job {
                                 "use another quantization of this model"});
         return;
       }
-      const auto scale = sum > 0 ? static_cast<float>(1 / std::sqrt(sum)) : 0.0F;
+      const auto scale = !normalise_ ? 1.0F : sum > 0 ? static_cast<float>(1 / std::sqrt(sum)) : 0.0F;
       for (float& v : text.vector) v *= scale;
       message.vectors.push_back(std::move(text.vector));
     }
@@ -121,6 +121,7 @@ class Embedding final : public Job {
   }
 
   Outbox out_;
+  bool normalise_;
   std::vector<Entry> texts_;
   size_t next_ = 0;
   Statistics statistics_;

@@ -1,7 +1,5 @@
 #include "worker/inspect.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
 #include <map>
 
@@ -12,7 +10,6 @@
 #include "text/chat_template.h"
 #include "text/detokenizer.h"
 #include "worker/open_model.h"
-#include "worker/sandbox.h"
 
 namespace hearth {
 namespace {
@@ -118,6 +115,7 @@ Json inspect_model(const std::string& path, bool arrays) {
   const auto source = file.string("tokenizer.chat_template").value_or("");
   return json::object{{"architecture", arch},
                       {"type", printable(file.string("general.type").value_or("model"))},
+                      {"file_bytes", file.file_bytes()},
                       {"parameter_count", values},
                       {"file_type", number ? std::string(file_type_name(*number)) : main_type(file)},
                       {"context_length", file.u64(arch + ".context_length").value_or(0)},
@@ -126,24 +124,6 @@ Json inspect_model(const std::string& path, bool arrays) {
                       {"template", printable(source)},
                       {"model_info", std::move(model_info)},
                       {"tensors", std::move(tensors)}};
-}
-
-int serve_inspection(const std::string& path, bool arrays) {
-  const std::string open = enter_sandbox();
-  if (!open.empty()) fmt::print(stderr, "the inspection runs without a sandbox: {}\n", open);
-  json::object answer;
-  int code = 0;
-  try {
-    answer = inspect_model(path, arrays).as_object();
-  } catch (const Error& e) {
-    answer = {{"error", e.message}, {"code", to_string(e.code)}, {"remedy", e.remedy}};
-    code = 1;
-  } catch (const std::exception& e) {
-    answer = {{"error", e.what()}, {"code", to_string(Code::bug)}, {"remedy", "please report it"}};
-    code = 1;
-  }
-  fmt::print("{}\n", json::serialize(answer));
-  return code;
 }
 
 }  // namespace hearth

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "protocol/channel.h"
 #include "protocol/messages.h"
+#include "worker/inspect.h"
 #include "worker/sandbox.h"
 #include "worker/session.h"
 
@@ -37,6 +38,7 @@ class Worker {
     if (const auto* m = std::get_if<to_child::Start>(&message)) start(*m);
     if (const auto* m = std::get_if<to_child::Cancel>(&message); m != nullptr && session_ != nullptr)
       session_->cancel(m->id);
+    if (const auto* m = std::get_if<to_child::Inspect>(&message)) inspect(*m);
     if (std::holds_alternative<to_child::Ping>(message)) send(from_child::Pong{});
     return !std::holds_alternative<to_child::Leave>(message);
   }
@@ -45,6 +47,14 @@ class Worker {
     try {
       session_ = std::make_unique<Session>(request, [this](const FromChild& m) { return send(m); });
       send(session_->ready());
+    } catch (const Error& e) {
+      send(from_child::Failed{{0}, e.code, e.message, e.remedy});
+    }
+  }
+
+  void inspect(const to_child::Inspect& m) {
+    try {
+      send(from_child::Inspected{inspect_model(m.path, m.arrays)});
     } catch (const Error& e) {
       send(from_child::Failed{{0}, e.code, e.message, e.remedy});
     }

@@ -32,7 +32,7 @@ void Pool::on_message(const std::string& key, uint64_t number, FromChild message
         using M = std::decay_t<decltype(m)>;
         if constexpr (std::is_same_v<M, from_child::Ready>) {
           on_ready(*worker, std::move(m));
-        } else if constexpr (!std::is_same_v<M, from_child::Pong>) {
+        } else if constexpr (!std::is_same_v<M, from_child::Pong> && !std::is_same_v<M, from_child::Inspected>) {
           if constexpr (std::is_same_v<M, from_child::Failed>) {
             if (m.id.value == 0) return on_failed_load(*worker, m);
           }

@@ -1,0 +1,119 @@
+// hearth serve: the server in this process, models in children.
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/environment.h"
+#include "server/server.h"
+
+namespace hearth {
+namespace {
+
+std::filesystem::path home() {
+  const char* value = std::getenv("HOME");
+  return value != nullptr && *value != '\0' ? value : "/";
+}
+
+void set_up_log() {
+  auto log = spdlog::stderr_color_mt("serve");
+  log->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
+  const std::string debug = setting("DEBUG");
+  const bool quiet = debug == "-1" || debug == "-2";
+  log->set_level(quiet                           ? spdlog::level::warn
+                 : debug.empty() || debug == "0" ? spdlog::level::info
+                                                 : spdlog::level::debug);
+  spdlog::set_default_logger(log);
+}
+
+KvTypes cache_types() {
+  const std::string name = setting("KV_CACHE_TYPE");
+  if (name.empty()) return {};
+  const KvType type = find_kv_type(name);
+  return {type, type};
+}
+
+std::optional<bool> go_templates() {
+  if (setting("GO_TEMPLATE").empty()) return std::nullopt;
+  return bool_setting("GO_TEMPLATE", true);
+}
+
+ServerOptions options_from_environment(const std::string& version) {
+  ServerOptions o;
+  o.address = HostAddress::parse(setting("HOST"));
+  if (!o.address.warning.empty()) spdlog::warn("OLLAMA_HOST: {}", o.address.warning);
+  o.origins = setting("ORIGINS");
+  o.token = setting("TOKEN");
+  const std::string models = setting("MODELS");
+  o.models = models.empty() ? home() / ".ollama" / "models" : std::filesystem::path(models);
+  o.key_file = home() / ".ollama" / "id_ed25519";
+  o.prune = !bool_setting("NOPRUNE", false);
+  o.policy.keep_alive = duration_setting("KEEP_ALIVE", std::chrono::minutes(5));
+  o.policy.load_timeout = duration_setting("LOAD_TIMEOUT", std::chrono::minutes(5));
+  o.policy.parallel = static_cast<uint32_t>(uint_setting("NUM_PARALLEL", 0));
+  o.policy.most_waiting = static_cast<uint32_t>(uint_setting("MAX_QUEUE", 512));
+  const auto most = static_cast<uint32_t>(uint_setting("MAX_LOADED_MODELS", 0));
+  o.policy.most_loaded = most == 0 ? 3 : most;
+  o.context = static_cast<uint32_t>(uint_setting("CONTEXT_LENGTH", uint_setting("NUM_CTX", 0)));
+  o.load.wish.kv = cache_types();
+  o.load.wish.parallel = std::max<uint32_t>(1, o.policy.parallel);
+  o.load.cpu_set = setting("CPU");
+  o.load.threads = thread_setting();
+  o.prefer_go_templates = go_templates();
+  o.version = version;
+  o.log = [](const std::string& line) { spdlog::info("{}", line); };
+  return o;
+}
+
+void log_configuration(const ServerOptions& o) {
+  spdlog::info("hearth {} on {} (API of {}), models in {}", o.version, o.address.dial(), api_version,
+               o.models.string());
+  spdlog::info(
+      "keep-alive {} s, at most {} models, {} waiting requests, context {}, cache {}/{}, memory {} MiB free",
+      std::chrono::duration_cast<std::chrono::seconds>(o.policy.keep_alive).count(), o.policy.most_loaded,
+      o.policy.most_waiting, o.context == 0 ? "as planned" : std::to_string(o.context),
+      to_string(o.load.wish.kv.k), to_string(o.load.wish.kv.v), available_memory() >> 20);
+}
+
+void serve() {
+  set_up_log();
+  ::signal(SIGPIPE, SIG_IGN);
+  ServerOptions options = options_from_environment(HEARTH_VERSION);
+  boost::asio::io_context io(1);
+  Server server(io.get_executor(), options);
+  log_configuration(options);
+  boost::asio::signal_set signals(io, SIGINT, SIGTERM);
+  signals.async_wait([&](const boost::system::error_code& e, int) {
+    if (e) return;
+    spdlog::info("shutting down");
+    // A second signal does not wait any more.
+    signals.async_wait([&](const boost::system::error_code& again, int) {
+      if (!again) io.stop();
+    });
+    server.shut_down(std::chrono::seconds(5), [&] { io.stop(); });
+  });
+  io.run();
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app) {
+  app.alias("start");
+  app.footer(
+      "Environment: OLLAMA_HOST, OLLAMA_MODELS, OLLAMA_KEEP_ALIVE, OLLAMA_CONTEXT_LENGTH, "
+      "OLLAMA_KV_CACHE_TYPE,\n"
+      "OLLAMA_NUM_PARALLEL, OLLAMA_MAX_LOADED_MODELS, OLLAMA_MAX_QUEUE, OLLAMA_LOAD_TIMEOUT, "
+      "OLLAMA_ORIGINS,\n"
+      "OLLAMA_NOPRUNE, OLLAMA_GO_TEMPLATE, OLLAMA_DEBUG; HEARTH_TOKEN, HEARTH_CPU, HEARTH_THREADS.\n"
+      "Each OLLAMA_X may be written HEARTH_X, which wins.");
+  app.callback([] { serve(); });
+}
+
+}  // namespace hearth

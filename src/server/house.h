@@ -1,0 +1,67 @@
+#pragma once
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "scheduler/scheduler.h"
+#include "server/http/exchange.h"
+#include "server/models/catalog.h"
+#include "server/server.h"
+#include "store/registry.h"
+#include "store/store.h"
+
+namespace hearth {
+
+// What every route works with.
+struct House {
+  House(const boost::asio::any_io_executor& on, ServerOptions opt, std::unique_ptr<WorkerFactory> workers);
+
+  boost::asio::any_io_executor executor;
+  ServerOptions options;
+  Store store;
+  Registry registry;
+  Catalog catalog;
+  Scheduler scheduler;
+  boost::asio::thread_pool threads{16};  // for what blocks: files, registries, children
+  std::mt19937_64 random{std::random_device{}()};
+
+  // Runs `work` on a thread where it may block; the result, or what it throws, comes back here.
+  template <class Work>
+  auto blocking(Work work) -> Awaitable<decltype(work())> {
+    using Result = decltype(work());
+    co_return co_await boost::asio::co_spawn(
+        threads, [work = std::move(work)]() mutable -> Awaitable<Result> { co_return work(); },
+        boost::asio::use_awaitable);
+  }
+
+  // Random characters a-z0-9 for ids that clients see.
+  std::string random_id(size_t length);
+};
+
+using Handler = Awaitable<void> (*)(House&, Exchange&);
+
+enum class DialectKind : uint8_t { ollama, openai, anthropic };
+
+struct Route {
+  std::string_view method, path;  // a path that ends in "/*" takes everything below
+  DialectKind dialect;
+  Handler handler;
+};
+
+// The tables, one per group of routes.
+std::span<const Route> inference_routes();
+std::span<const Route> model_routes();
+std::span<const Route> transfer_routes();
+
+inline constexpr std::string_view json_type = "application/json; charset=utf-8";
+// No body of a request is read into memory beyond this; blobs are streamed to the disk.
+inline constexpr size_t most_body = size_t{512} << 20;
+
+// The body as a JSON object. Throws Error(bad_request).
+Awaitable<Json> read_json(Exchange& exchange);
+
+}  // namespace hearth

@@ -1,0 +1,111 @@
+#include "server/models/catalog.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/subprocess.h"
+#include "protocol/channel.h"
+
+namespace hearth {
+namespace {
+
+std::string trimmed(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
+}
+
+// The reference's suffixes that say where a model comes from.
+std::string without_source(std::string name) {
+  const bool cloud = name.ends_with(":cloud") || name.ends_with("-cloud");
+  if (cloud && name.find(':') != std::string::npos) {
+    throw Error(Code::unsupported, "ollama cloud is disabled",
+                "this server runs models of its own house only");
+  }
+  if (name.ends_with(":local")) name.resize(name.size() - 6);
+  return name;
+}
+
+Json inspect_in_child(const std::string& path, bool arrays) {
+  Subprocess child("internal-worker");
+  Channel channel(child.socket());
+  channel.send(encode(ToChild(to_child::Inspect{path, arrays})));
+  constexpr int patience_ms = 30000;
+  const Channel::Received got = channel.receive(patience_ms);
+  if (got.state != Channel::State::message) {
+    child.kill();
+    throw Error(Code::corrupt_file,
+                fmt::format("{} could not be read: the reader {}", path, child.wait_and_describe()),
+                "get the file again");
+  }
+  const FromChild answer = decode_from_child(got.message);
+  if (const auto* failed = std::get_if<from_child::Failed>(&answer)) {
+    throw Error(failed->code, failed->message, failed->remedy);
+  }
+  return std::get<from_child::Inspected>(answer).what;
+}
+
+}  // namespace
+
+Catalog::Catalog(Store& store, LoadDefaults defaults) : store_(store), defaults_(std::move(defaults)) {}
+
+ResolvedModel Catalog::resolve(const std::string& text) const {
+  const std::string asked = without_source(trimmed(text));
+  const auto name = ModelName::parse(asked);
+  if (!name)
+    throw Error(Code::bad_request, "invalid model name", "use NAME, NAME:TAG or HOST/OWNER/NAME:TAG");
+  ResolvedModel m;
+  m.installed = store_.find(*name);
+  if (!m.installed) {
+    if (equal_ignoring_case(name->short_display(), builtin_model_name)) {
+      m.display = builtin_model_name;
+      m.parts.params = {{"temperature", 0}};  // it is for facts: the same question has the same answer
+      m.full = name->full_display();
+      return m;
+    }
+    throw Error(Code::not_found, fmt::format("model '{}' not found", text),
+                "pull it first: hearth pull " + asked);
+  }
+  m.parts = read_parts(store_, *m.installed);
+  m.display = m.installed->name.short_display();
+  m.full = m.installed->name.full_display();
+  return m;
+}
+
+ModelSpec Catalog::spec(const ResolvedModel& model) const {
+  ModelSpec spec;
+  spec.name = model.display;
+  spec.load = defaults_.load;
+  spec.key = "builtin";
+  if (model.installed) {
+    if (model.parts.model.empty()) {
+      throw Error(Code::unsupported, fmt::format("{} has an unsupported model format", model.display),
+                  "use a model whose weights are a GGUF file");
+    }
+    spec.load.path = model.parts.model.string();
+    spec.key = spec.load.path;
+  }
+  spec.load.wish.context = defaults_.context;
+  return spec;
+}
+
+std::string Catalog::digest(const ResolvedModel& model) {
+  return model.installed ? model.installed->manifest.digest.hex() : digest_of("").hex();
+}
+
+std::shared_ptr<const Json> Catalog::inspect(const std::string& path, bool arrays) const {
+  const std::string key = (arrays ? "+" : "-") + path;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = inspected_.find(key);
+    if (known != inspected_.end()) return known->second;
+  }
+  auto what = std::make_shared<const Json>(inspect_in_child(path, arrays));
+  const std::lock_guard lock(mutex_);
+  constexpr size_t most = 64;
+  if (inspected_.size() >= most) inspected_.clear();
+  if (!arrays) inspected_[key] = what;  // whole vocabularies are not kept
+  return what;
+}
+
+}  // namespace hearth

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scheduler/scheduler.h"
+#include "store/store.h"
+
+namespace hearth {
+
+// How models are loaded unless a request or the model says otherwise.
+struct LoadDefaults {
+  LoadRequest load;  // cache types, threads, instruction set
+  uint32_t context = 0;
+  std::optional<bool> prefer_go;
+};
+
+// A model that a request named, ready to be asked.
+struct ResolvedModel {
+  std::optional<InstalledModel> installed;  // none: the built-in model
+  ModelParts parts;
+  std::string display;  // short, with the tag
+  std::string full;     // host/namespace/model:tag
+};
+
+// Which models there are: the store's, and the built-in one under its name as long as the store has none so
+// called. Reads files; called on the server's worker threads.
+class Catalog {
+ public:
+  Catalog(Store& store, LoadDefaults defaults);
+
+  // Throws Error: not_found "model 'NAME' not found", bad_request "invalid model name", …, in the words of
+  // the reference.
+  ResolvedModel resolve(const std::string& name) const;
+  // What to load for it. Throws Error(unsupported) for models of another format.
+  ModelSpec spec(const ResolvedModel& model) const;
+  // The digest of a model's manifest; that of nothing for the built-in one.
+  static std::string digest(const ResolvedModel& model);
+
+  Store& store() const noexcept { return store_; }
+  const LoadDefaults& defaults() const noexcept { return defaults_; }
+
+  // What a model file says of itself, by a child process; kept in memory by path. Throws the child's Error.
+  std::shared_ptr<const Json> inspect(const std::string& path, bool arrays = false) const;
+
+ private:
+  Store& store_;
+  LoadDefaults defaults_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::shared_ptr<const Json>> inspected_;
+};
+
+// Puts the model's own words and options behind the request's: system message, history, parameters, template;
+// takes loading options out into `spec`. `warn` is told what is not known. Throws Error(bad_request): `option
+// "k" must be of type t`.
+void prepare(Request& request, ModelSpec& spec, const ResolvedModel& model, const LoadDefaults& defaults,
+             const std::function<void(const std::string&)>& warn);
+
+// "ember:latest" names the model in the binary.
+inline constexpr std::string_view builtin_model_name = "ember:latest";
+
+}  // namespace hearth

@@ -1,0 +1,157 @@
+// Routes that ask a model: a body becomes a call, its requests go to the scheduler, pieces become bytes.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "server/dialects/dialect.h"
+#include "server/dialects/ollama/requests.h"
+#include "server/events.h"
+#include "server/house.h"
+
+namespace hearth {
+namespace {
+
+struct Event {
+  size_t index = 0;
+  Piece piece;
+};
+using Queue = Events<Event>;
+
+// A reader that lets so many pieces pile up is not reading.
+constexpr size_t most_waiting = 20000;
+
+bool empty(const Request& r) { return r.messages.empty() && !r.raw && r.embed.empty(); }
+
+Stamp stamp_of(House& house) {
+  constexpr size_t id_length = 24;
+  return {house.random_id(id_length), std::chrono::system_clock::now()};
+}
+
+// The requests of one call while they run; those that still do when the call is left are cancelled.
+class Running {
+ public:
+  Running(House& house, std::shared_ptr<Queue> queue) : house_(house), queue_(std::move(queue)) {}
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() {
+    queue_->close();
+    for (const RequestId id : ids_) house_.scheduler.cancel(id);
+  }
+  void submit(const ModelSpec& spec, Request request, KeepAlive keep_alive) {
+    const size_t index = ids_.size();
+    ids_.push_back(house_.scheduler.submit(spec, std::move(request), keep_alive,
+                                           [queue = queue_, index](const Piece& piece) {
+                                             if (!queue->closed()) queue->push({index, piece});
+                                           }));
+  }
+
+ private:
+  House& house_;
+  std::shared_ptr<Queue> queue_;
+  std::vector<RequestId> ids_;
+};
+
+bool last(const Piece& piece) {
+  return std::holds_alternative<from_child::Done>(piece) || std::holds_alternative<from_child::Failed>(piece);
+}
+
+[[noreturn]] void rethrow(const from_child::Failed& f) { throw Error(f.code, f.message, f.remedy); }
+
+void add_device_header(House& house, Exchange& exchange, const std::string& key) {
+  for (const Resident& r : house.scheduler.residents()) {
+    if (r.spec.key == key) exchange.add("X-Hearth-Device", r.ready.device);
+  }
+}
+
+// Pieces to bytes until every request is over. Events that are here already go out in one write.
+Awaitable<void> relay(House& house, Exchange& exchange, Call& call, Queue& queue, const std::string& key) {
+  size_t open = call.requests.size();
+  while (open > 0) {
+    auto event = co_await queue.next();
+    if (!event) throw Error(Code::cancelled, "the client has left", "");
+    std::string bytes;
+    if (const auto* failed = std::get_if<from_child::Failed>(&event->piece); failed && !exchange.answered()) {
+      rethrow(*failed);
+    }
+    const bool streams = call.stream && call.reply->content_type() != json_type;
+    if (streams && !exchange.answered()) {
+      add_device_header(house, exchange, key);
+      co_await exchange.begin(call.reply->content_type());
+      bytes = call.reply->open();
+    }
+    for (; event; event = queue.take()) {
+      open -= last(event->piece) ? 1 : 0;
+      bytes += call.reply->on(event->index, event->piece);
+    }
+    if (streams) co_await exchange.write(bytes);
+    if (queue.size() > most_waiting) throw Error(Code::cancelled, "the client reads too slowly", "");
+  }
+  if (exchange.answered()) {
+    co_await exchange.write(call.reply->close());
+    co_await exchange.end();
+    co_return;
+  }
+  add_device_header(house, exchange, key);
+  co_await exchange.send(200, call.reply->content_type(), call.reply->close());
+}
+
+// An empty request that keeps nothing: the model goes, and is not loaded for that.
+Awaitable<void> unload(House& house, Exchange& exchange, Call& call, const ModelSpec& spec) {
+  house.scheduler.unload(spec.key);
+  call.reply->on(0, from_child::Done{{}, "unload", {}});
+  const std::string body = call.reply->close();
+  co_await exchange.send(200, json_type, body);
+}
+
+Awaitable<void> run(House& house, Exchange& exchange, Call call) {
+  const ResolvedModel model = co_await house.blocking([&] { return house.catalog.resolve(call.model); });
+  ModelSpec spec = house.catalog.spec(model);
+  const bool idle = std::all_of(call.requests.begin(), call.requests.end(), empty);
+  if (idle && call.keep_alive && call.keep_alive->count() == 0)
+    co_return co_await unload(house, exchange, call, spec);
+  for (Request& r : call.requests) prepare(r, spec, model, house.catalog.defaults(), house.options.log);
+  if (idle) {
+    // Only the model's own words would be asked then.
+    for (Request& r : call.requests) r.messages.clear();
+  }
+  const auto queue = std::make_shared<Queue>(house.executor);
+  Running running(house, queue);
+  exchange.watch([weak = std::weak_ptr(queue)] {
+    if (const auto q = weak.lock()) q->close();
+  });
+  for (Request& r : call.requests) running.submit(spec, std::move(r), call.keep_alive);
+  co_await relay(house, exchange, call, *queue, spec.key);
+}
+
+Awaitable<void> generate(House& house, Exchange& exchange) {
+  Call call = ollama::parse_generate(co_await read_json(exchange), stamp_of(house));
+  if (call.model.empty()) throw Error(Code::not_found, "model '' not found", "name a model");
+  co_await run(house, exchange, std::move(call));
+}
+Awaitable<void> chat(House& house, Exchange& exchange) {
+  co_await run(house, exchange, ollama::parse_chat(co_await read_json(exchange), stamp_of(house)));
+}
+Awaitable<void> embed(House& house, Exchange& exchange) {
+  Call call = ollama::parse_embed(co_await read_json(exchange), stamp_of(house));
+  try {
+    co_await run(house, exchange, std::move(call));
+  } catch (const Error& e) {
+    if (e.code != Code::not_found) throw;
+    throw Error(Code::not_found, fmt::format("model \"{}\" not found, try pulling it first", call.model), "");
+  }
+}
+Awaitable<void> embeddings(House& house, Exchange& exchange) {
+  co_await run(house, exchange, ollama::parse_embeddings(co_await read_json(exchange), stamp_of(house)));
+}
+
+constexpr Route routes[] = {{"POST", "/api/generate", DialectKind::ollama, generate},
+                            {"POST", "/api/chat", DialectKind::ollama, chat},
+                            {"POST", "/api/embed", DialectKind::ollama, embed},
+                            {"POST", "/api/embeddings", DialectKind::ollama, embeddings}};
+
+}  // namespace
+
+std::span<const Route> inference_routes() { return routes; }
+
+}  // namespace hearth

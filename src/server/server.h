@@ -1,0 +1,55 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "http/host.h"
+#include "scheduler/scheduler.h"
+#include "store/registry.h"
+
+namespace hearth {
+
+struct ServerOptions {
+  HostAddress address;
+  std::string origins;  // OLLAMA_ORIGINS
+  std::string token;    // asked for when not empty; required to listen beyond loopback
+  std::filesystem::path models, key_file;
+  bool prune = true;
+  SchedulerPolicy policy;
+  LoadRequest load;  // cache types, threads, instruction set for every model
+  uint32_t context = 0;
+  std::optional<bool> prefer_go_templates;
+  std::string version;  // hearth's own
+  std::function<void(const std::string&)> log = [](const std::string&) {};
+  RegistryOptions registry{};  // of pulls and pushes; the key file is filled in
+};
+
+// Everything of `hearth serve`: requests over HTTP, the models in the store, the workers that run them.
+class Server {
+ public:
+  // Listens at once. `workers` replaces real processes in tests. Throws Error: the address is taken, or it
+  // would be open to others without a token.
+  Server(const boost::asio::any_io_executor& executor, ServerOptions options,
+         std::unique_ptr<WorkerFactory> workers = nullptr);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  uint16_t port() const;
+  // No new requests; running ones are cancelled after `patience`. `done` is called when no worker lives.
+  void shut_down(std::chrono::nanoseconds patience, std::function<void()> done);
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+// What clients are told: they refuse servers older than the API that they know.
+inline constexpr const char* api_version = "0.32.0";
+
+}  // namespace hearth
