@@ -7,8 +7,10 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/error.h"
+#include "server/dialects/anthropic/anthropic.h"
 #include "server/dialects/fields.h"
 #include "server/dialects/ollama/requests.h"
+#include "server/dialects/openai/openai.h"
 #include "server/house.h"
 #include "server/http/access.h"
 #include "server/http/listener.h"
@@ -62,7 +64,25 @@ Found find_route(std::string_view method, std::string_view path) {
   return found;
 }
 
-ErrorReply error_reply(DialectKind, const Error& e) { return ollama::error(e); }
+ErrorReply error_reply(DialectKind dialect, const Error& e) {
+  switch (dialect) {
+    case DialectKind::openai: return openai::error(e);
+    case DialectKind::anthropic: return anthropic::error(e);
+    case DialectKind::ollama: break;
+  }
+  return ollama::error(e);
+}
+
+// An error as it stands in a stream that has begun.
+std::string stream_error(DialectKind dialect, const Error& e) {
+  switch (dialect) {
+    case DialectKind::openai: return "data: " + json::serialize(openai::error_json(e)) + "\n\n";
+    case DialectKind::anthropic:
+      return "event: error\ndata: " + json::serialize(anthropic::error_json(e)) + "\n\n";
+    case DialectKind::ollama: break;
+  }
+  return json::serialize(ollama::error_json(e)) + "\n";
+}
 
 DialectKind dialect_of(std::string_view path) {
   if (path.starts_with("/v1/messages")) return DialectKind::anthropic;
@@ -166,7 +186,7 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
     if (exchange.answered()) {  // in the middle of a stream there is no other way to say it
       exchange.close_after();
       if (e.code != Code::cancelled) {
-        const std::string line = json::serialize(ollama::error_json(e)) + "\n";
+        const std::string line = stream_error(dialect_of(exchange.path()), e);
         co_await exchange.write(line);
         co_await exchange.end();
       }

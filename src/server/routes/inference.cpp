@@ -4,8 +4,10 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "server/dialects/anthropic/anthropic.h"
 #include "server/dialects/dialect.h"
 #include "server/dialects/ollama/requests.h"
+#include "server/dialects/openai/openai.h"
 #include "server/events.h"
 #include "server/house.h"
 
@@ -145,10 +147,21 @@ Awaitable<void> embeddings(House& house, Exchange& exchange) {
   co_await run(house, exchange, ollama::parse_embeddings(co_await read_json(exchange), stamp_of(house)));
 }
 
-constexpr Route routes[] = {{"POST", "/api/generate", DialectKind::ollama, generate},
-                            {"POST", "/api/chat", DialectKind::ollama, chat},
-                            {"POST", "/api/embed", DialectKind::ollama, embed},
-                            {"POST", "/api/embeddings", DialectKind::ollama, embeddings}};
+template <Call (*parse)(const Json&, const Stamp&)>
+Awaitable<void> dialect(House& house, Exchange& exchange) {
+  co_await run(house, exchange, parse(co_await read_json(exchange), stamp_of(house)));
+}
+
+constexpr Route routes[] = {
+    {"POST", "/v1/chat/completions", DialectKind::openai, dialect<openai::parse_chat>},
+    {"POST", "/v1/completions", DialectKind::openai, dialect<openai::parse_completion>},
+    {"POST", "/v1/embeddings", DialectKind::openai, dialect<openai::parse_embeddings>},
+    {"POST", "/v1/messages", DialectKind::anthropic, dialect<anthropic::parse_messages>},
+    {"POST", "/v1/messages/count_tokens", DialectKind::anthropic, dialect<anthropic::parse_count_tokens>},
+    {"POST", "/api/generate", DialectKind::ollama, generate},
+    {"POST", "/api/chat", DialectKind::ollama, chat},
+    {"POST", "/api/embed", DialectKind::ollama, embed},
+    {"POST", "/api/embeddings", DialectKind::ollama, embeddings}};
 
 }  // namespace
 

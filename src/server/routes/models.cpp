@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "server/dialects/fields.h"
+#include "server/dialects/openai/openai.h"
 #include "server/house.h"
 #include "server/models/describe.h"
 #include "server/page.h"
@@ -177,6 +178,31 @@ Awaitable<void> health(House&, Exchange& exchange) {
   co_await exchange.send(200, json_type, R"({"status":"ok"})");
 }
 
+json::object listed(const InstalledModel& m) {
+  return openai::model_json(m.name.short_display(), m.name.space, m.modified);
+}
+
+Awaitable<void> openai_models(House& house, Exchange& exchange) {
+  const Json body = co_await house.blocking([&]() -> Json {
+    json::array data;
+    for (const InstalledModel& m : house.store.list()) data.push_back(listed(m));
+    data.push_back(openai::model_json(std::string(builtin_model_name), "hearth", {}));
+    return json::object{{"object", "list"}, {"data", std::move(data)}};
+  });
+  co_await reply(exchange, body);
+}
+
+Awaitable<void> openai_model(House& house, Exchange& exchange) {
+  const std::string name(exchange.path().substr(std::string_view("/v1/models/").size()));
+  const Json body = co_await house.blocking([&]() -> Json {
+    const ResolvedModel m = house.catalog.resolve(name);
+    json::object o = m.installed ? listed(*m.installed) : openai::model_json(name, "hearth", {});
+    o["id"] = name;
+    return o;
+  });
+  co_await reply(exchange, body);
+}
+
 constexpr DialectKind native = DialectKind::ollama;
 constexpr Route routes[] = {{"GET", "/", native, root},
                             {"HEAD", "/", native, root},
@@ -195,6 +221,8 @@ constexpr Route routes[] = {{"GET", "/", native, root},
                             {"POST", "/api/experimental/web_search", native, no_search},
                             {"POST", "/api/experimental/web_fetch", native, no_search},
                             {"GET", "/api/experimental/model-recommendations", native, no_recommendations},
+                            {"GET", "/v1/models", DialectKind::openai, openai_models},
+                            {"GET", "/v1/models/*", DialectKind::openai, openai_model},
                             {"GET", "/health", native, health}};
 
 }  // namespace

@@ -1,0 +1,294 @@
+#include <fmt/format.h>
+
+#include <array>
+#include <map>
+
+#include "server/dialects/fields.h"
+#include "server/dialects/ollama/requests.h"
+#include "server/dialects/openai/openai.h"
+#include "server/dialects/openai/replies.h"
+
+namespace hearth::openai {
+namespace {
+
+[[noreturn]] void refuse(const std::string& what, const std::string& remedy) {
+  throw Error(Code::bad_request, what, remedy);
+}
+
+constexpr std::array plain_options{"temperature", "top_p", "frequency_penalty", "presence_penalty"};
+
+// What chat and completions have in common, in Ollama's words.
+Request common(const Json& body) {
+  Request r;
+  json::object options;
+  for (const char* name : plain_options) {
+    if (const auto value = fields::number(body, name)) options[name] = *value;
+  }
+  if (const auto seed = fields::integer(body, "seed")) options["seed"] = *seed;
+  if (const json::object* bias = fields::object(body, "logit_bias")) options["logit_bias"] = *bias;
+  // An extension: options as Ollama knows them.
+  if (const json::object* more = fields::object(body, "options")) {
+    for (const auto& [key, value] : *more) options[key] = value;
+  }
+  r.sampling.options = std::move(options);
+  const auto most = fields::integer(body, "max_completion_tokens");
+  const int64_t tokens = most ? *most : fields::integer(body, "max_tokens").value_or(0);
+  r.max_tokens = static_cast<uint32_t>(std::clamp<int64_t>(tokens, 0, 1 << 30));
+  if (const Json* stop = fields::find(body, "stop")) {
+    if (stop->is_string()) r.stop.emplace_back(stop->as_string());
+    if (stop->is_array()) {
+      for (const Json& s : stop->as_array()) {
+        if (s.is_string()) r.stop.emplace_back(s.as_string());
+      }
+    }
+  }
+  return r;
+}
+
+Call call_of(const Json& body) {
+  Call call;
+  call.model = fields::text(body, "model").value_or("");
+  if (call.model.empty()) refuse("model is required", "name a model");
+  call.stream = fields::flag(body, "stream").value_or(false);
+  call.keep_alive = fields::keep_alive(body);
+  return call;
+}
+
+size_t choices(const Json& body) {
+  const int64_t n = fields::integer(body, "n").value_or(1);
+  constexpr int64_t most = 16;
+  if (n < 1 || n > most) refuse("n must be between 1 and 16", "ask for fewer choices");
+  return static_cast<size_t>(n);
+}
+
+// Several choices of one request draw different numbers.
+std::vector<Request> repeated(const Request& r, size_t n) {
+  std::vector<Request> all(n, r);
+  for (size_t i = 1; i < n; ++i) {
+    json::object& options = all[i].sampling.options.as_object();
+    if (Json* seed = options.if_contains("seed"))
+      *seed = seed->to_number<int64_t>() + static_cast<int64_t>(i);
+  }
+  return all;
+}
+
+ReplyOptions reply_options(const Json& body) {
+  ReplyOptions o;
+  o.stream = fields::flag(body, "stream").value_or(false);
+  if (const json::object* stream = fields::object(body, "stream_options")) {
+    o.include_usage = fields::flag(*stream, "include_usage").value_or(false);
+  }
+  return o;
+}
+
+std::string text_of_parts(const json::array& parts) {
+  std::string text;
+  for (const Json& part : parts) {
+    const std::string type = fields::text(part, "type").value_or("");
+    if (type == "text" || type == "input_text" || type == "output_text") {
+      text += fields::text(part, "text").value_or("");
+    } else if (type == "image_url" || type == "input_image") {
+      refuse("this server runs no image model yet", "send text only");
+    } else {
+      refuse(fmt::format("invalid message format: content part of type '{}'", type),
+             "send parts of type text");
+    }
+  }
+  return text;
+}
+
+ToolCall tool_call_of(const Json& c) {
+  const json::object* function = fields::object(c, "function");
+  if (function == nullptr) fields::wrong_type("tool_calls", "array of {function}");
+  const Json f = *function;
+  const std::string text = fields::text(f, "arguments").value_or("{}");
+  boost::system::error_code broken;
+  Json arguments = json::parse(text, broken);
+  if (broken || !arguments.is_object()) refuse("invalid tool call arguments", "send a JSON object as text");
+  return {fields::text(c, "id").value_or(""), fields::text(f, "name").value_or(""), std::move(arguments)};
+}
+
+ChatMessage message_of(const Json& m, std::map<std::string, std::string>& names) {
+  if (!m.is_object()) fields::wrong_type("messages", "array of objects");
+  ChatMessage out;
+  out.role = fields::text(m, "role").value_or("");
+  if (out.role == "developer") out.role = "system";
+  out.thinking = fields::text(m, "reasoning").value_or(fields::text(m, "reasoning_content").value_or(""));
+  const json::array* calls = fields::list(m, "tool_calls");
+  const Json* content = fields::find(m, "content");
+  if (content == nullptr) {
+    if (calls == nullptr || calls->empty()) refuse("invalid message content type: null", "send a text");
+  } else if (content->is_string()) {
+    out.content = content->as_string();
+  } else if (content->is_array()) {
+    out.content = text_of_parts(content->as_array());
+  } else {
+    refuse(fmt::format("invalid message content type: {}", json::serialize(*content).substr(0, 40)),
+           "send a text");
+  }
+  if (calls != nullptr) {
+    for (const Json& c : *calls) {
+      out.tool_calls.push_back(tool_call_of(c));
+      names[out.tool_calls.back().id] = out.tool_calls.back().name;
+    }
+  }
+  out.tool_call_id = fields::text(m, "tool_call_id").value_or("");
+  out.tool_name = fields::text(m, "name").value_or("");
+  if (out.role == "tool" && out.tool_name.empty()) out.tool_name = names[out.tool_call_id];
+  return out;
+}
+
+Json format_of(const Json& body) {
+  const json::object* format = fields::object(body, "response_format");
+  if (format == nullptr) return nullptr;
+  const Json f = *format;
+  const std::string type = fields::text(f, "type").value_or("");
+  if (type == "text" || type.empty()) return nullptr;
+  if (type == "json_object") return "json";
+  if (type != "json_schema")
+    refuse(fmt::format("response_format of type '{}'", type), "use text, json_object or json_schema");
+  const json::object* named = fields::object(f, "json_schema");
+  const json::object* schema = named == nullptr ? nullptr : fields::object(Json(*named), "schema");
+  if (schema == nullptr) refuse("response_format: json_schema.schema is required", "send the schema");
+  return *schema;
+}
+
+ThinkChoice think_of(const Json& body) {
+  std::string effort = fields::text(body, "reasoning_effort").value_or("");
+  if (const json::object* reasoning = fields::object(body, "reasoning");
+      reasoning != nullptr && effort.empty()) {
+    effort = fields::text(*reasoning, "effort").value_or("");
+  }
+  if (effort.empty()) return fields::think(body);
+  if (effort == "none") return {true, false, "", true};
+  if (effort == "minimal" || effort == "low") return {true, true, "low", true};
+  if (effort == "medium" || effort == "high") return {true, true, effort, true};
+  if (effort == "xhigh" || effort == "ultra" || effort == "max") return {true, true, "max", true};
+  refuse(fmt::format("invalid reasoning effort '{}'", effort), "use none, low, medium or high");
+}
+
+Json tools_of(const Json& body) {
+  const json::array* tools = fields::list(body, "tools");
+  if (tools == nullptr || tools->empty()) return nullptr;
+  const Json* choice = fields::find(body, "tool_choice");
+  if (choice == nullptr || *choice == "auto") return *tools;
+  if (*choice == "none") return nullptr;
+  if (*choice == "required") return *tools;
+  // One tool is named: only that one is shown.
+  const json::object* function = fields::object(*choice, "function");
+  const std::string name = function == nullptr ? "" : fields::text(*function, "name").value_or("");
+  json::array chosen;
+  for (const Json& t : *tools) {
+    const json::object* f = fields::object(t, "function");
+    if (f != nullptr && fields::text(*f, "name").value_or("") == name) chosen.push_back(t);
+  }
+  if (chosen.empty()) refuse("tool_choice names a tool that is not among the tools", "name one of them");
+  return chosen;
+}
+
+std::optional<uint32_t> logprobs_of(const Json& body) {
+  if (!fields::flag(body, "logprobs").value_or(false)) return std::nullopt;
+  const int64_t best = fields::integer(body, "top_logprobs").value_or(0);
+  if (best < 0 || best > 20) refuse("top_logprobs must be between 0 and 20", "ask for 0 to 20");
+  return static_cast<uint32_t>(best);
+}
+
+std::vector<std::string> texts_of(const Json& body, const char* key, const char* wrong) {
+  const Json* at = fields::find(body, key);
+  if (at == nullptr) refuse(wrong, "send a text or an array of texts");
+  if (at->is_string()) return {std::string(at->as_string())};
+  if (!at->is_array() || at->as_array().empty()) refuse(wrong, "send a text or an array of texts");
+  std::vector<std::string> list;
+  for (const Json& s : at->as_array()) {
+    if (s.is_number() || s.is_array())
+      refuse(fmt::format("{}: arrays of token ids are not supported", wrong), "send text");
+    if (!s.is_string()) refuse(wrong, "send a text or an array of texts");
+    list.emplace_back(s.as_string());
+  }
+  return list;
+}
+
+}  // namespace
+
+Call parse_chat(const Json& body, const Stamp& stamp) {
+  Call call = call_of(body);
+  Request r = common(body);
+  r.model = call.model;
+  const json::array* messages = fields::list(body, "messages");
+  if (messages == nullptr || messages->empty())
+    refuse("[] is too short - 'messages'", "send at least one message");
+  std::map<std::string, std::string> names;
+  for (const Json& m : *messages) r.messages.push_back(message_of(m, names));
+  r.tools = tools_of(body);
+  r.format = format_of(body);
+  r.think = think_of(body);
+  r.logprobs = logprobs_of(body);
+  call.requests = repeated(r, choices(body));
+  ReplyOptions options = reply_options(body);
+  options.logprobs = r.logprobs.has_value();
+  call.reply = chat_reply(call, stamp, options);
+  return call;
+}
+
+Call parse_completion(const Json& body, const Stamp& stamp) {
+  Call call = call_of(body);
+  Request r = common(body);
+  r.model = call.model;
+  const std::string suffix = fields::text(body, "suffix").value_or("");
+  if (const auto best = fields::integer(body, "logprobs"))
+    r.logprobs = static_cast<uint32_t>(std::clamp<int64_t>(*best, 0, 20));
+  ReplyOptions options = reply_options(body);
+  options.logprobs = r.logprobs.has_value();
+  const size_t n = choices(body);
+  for (const std::string& prompt : texts_of(body, "prompt", "invalid prompt")) {
+    r.messages.clear();
+    if (suffix.empty()) {
+      r.messages.push_back({"user", prompt});
+    } else {
+      r.raw = prompt;
+      r.suffix = suffix;
+    }
+    if (fields::flag(body, "echo").value_or(false)) options.echo = prompt;
+    for (Request& one : repeated(r, n)) call.requests.push_back(std::move(one));
+  }
+  call.reply = completion_reply(call, stamp, options);
+  return call;
+}
+
+Call parse_embeddings(const Json& body, const Stamp&) {
+  Call call = call_of(body);
+  call.stream = false;
+  const std::string format = fields::text(body, "encoding_format").value_or("float");
+  if (format != "float" && format != "base64")
+    refuse("encoding_format must be float or base64", "use one of them");
+  Request r;
+  r.model = call.model;
+  r.embed = texts_of(body, "input", "invalid input");
+  call.requests = {std::move(r)};
+  call.reply = embeddings_reply(call, format == "base64",
+                                static_cast<uint32_t>(std::clamp<int64_t>(
+                                    fields::integer(body, "dimensions").value_or(0), 0, 1 << 20)));
+  return call;
+}
+
+json::object error_json(const Error& e) {
+  const int status = ollama::status_of(e.code);
+  const char* type = status == 400   ? "invalid_request_error"
+                     : status == 404 ? "not_found_error"
+                                     : "api_error";
+  json::object error{{"message", e.message}, {"type", type}, {"param", nullptr}, {"code", nullptr}};
+  if (!e.remedy.empty()) error["remedy"] = e.remedy;
+  return {{"error", std::move(error)}};
+}
+
+ErrorReply error(const Error& e) { return {ollama::status_of(e.code), json::serialize(error_json(e))}; }
+
+json::object model_json(const std::string& id, const std::string& owner,
+                        std::chrono::system_clock::time_point made) {
+  return {{"id", id},
+          {"object", "model"},
+          {"created", std::chrono::system_clock::to_time_t(made)},
+          {"owned_by", owner}};
+}
+
+}  // namespace hearth::openai
