@@ -72,9 +72,10 @@ ServerOptions options_from_environment(const std::string& version) {
   return o;
 }
 
-void log_configuration(const ServerOptions& o) {
-  spdlog::info("hearth {} on {} (API of {}), models in {}", o.version, o.address.dial(), api_version,
-               o.models.string());
+void log_configuration(ServerOptions o, const Server& server) {
+  if (o.address.scheme != "unix") o.address.port = server.port();
+  spdlog::info("hearth {}, API of Ollama {}, models in {}", o.version, api_version, o.models.string());
+  spdlog::info("listening on {}", o.address.scheme == "unix" ? o.address.path : o.address.dial());
   spdlog::info(
       "keep-alive {} s, at most {} models, {} waiting requests, context {}, cache {}/{}, memory {} MiB free",
       std::chrono::duration_cast<std::chrono::seconds>(o.policy.keep_alive).count(), o.policy.most_loaded,
@@ -88,7 +89,7 @@ void serve() {
   ServerOptions options = options_from_environment(HEARTH_VERSION);
   boost::asio::io_context io(1);
   Server server(io.get_executor(), options);
-  log_configuration(options);
+  log_configuration(options, server);
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](const boost::system::error_code& e, int) {
     if (e) return;

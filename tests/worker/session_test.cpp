@@ -11,6 +11,7 @@
 #include "convert/synth.h"
 #include "reference.h"
 #include "support/data.h"
+#include "support/models.h"
 
 namespace hearth {
 namespace {
@@ -275,33 +276,9 @@ TEST(Session, ACancelledRequestEndsAtOnceAndItsNeighbourGoesOn) {
   EXPECT_EQ(driver.heard[b.value].reason, "stop");
 }
 
-// Bytes as tokens, spelt as byte-level vocabularies spell them, and as many others as the model has rows.
-json::array byte_tokens(size_t count) {
-  json::array tokens;
-  uint32_t other = 256;
-  for (uint32_t b = 0; b < 256; ++b) {
-    const bool printable = (b >= 33 && b <= 126) || (b >= 161 && b != 173);
-    const uint32_t c = printable ? b : other++;
-    std::string text;
-    if (c < 128) {
-      text = static_cast<char>(c);
-    } else {
-      text = {static_cast<char>(0xC0 | (c >> 6)), static_cast<char>(0x80 | (c & 63))};
-    }
-    tokens.emplace_back(text);
-  }
-  while (tokens.size() < count) tokens.emplace_back("[unused" + std::to_string(tokens.size()) + "]");
-  return tokens;
-}
-
 // The embedding model that travels with the project, with a vocabulary, as a file.
 std::filesystem::path embedding_file() {
-  Json recipe = test::read_json(test::fixture("qwen3-embed")).at("gguf");
-  json::array& metadata = recipe.at("metadata").as_array();
-  metadata.push_back({"tokenizer.ggml.model", "string", "gpt2"});
-  metadata.push_back({"tokenizer.ggml.pre", "string", "default"});
-  metadata.push_back({"tokenizer.ggml.tokens", "array:string", byte_tokens(512)});
-  metadata.push_back({"tokenizer.ggml.merges", "array:string", json::array{"a b"}});
+  const Json recipe = test::with_byte_tokens(test::read_json(test::fixture("qwen3-embed")).at("gguf"));
   const auto image = build_recipe(recipe);
   const auto path = std::filesystem::temp_directory_path() / "hearth-session-embedding.gguf";
   std::ofstream(path, std::ios::binary)

@@ -162,7 +162,8 @@ json::object show_json(const ResolvedModel& model, const Catalog& catalog, const
   const std::string source = model.parts.prompt_template.value_or(text_of(*what, "template"));
   json::object o;
   if (!model.parts.licenses.empty()) o["license"] = fmt::format("{}", fmt::join(model.parts.licenses, "\n"));
-  o["modelfile"] = modelfile_of(model, params, system, source);
+  // A Jinja template stays in the weights' file: a Modelfile knows Go templates only.
+  o["modelfile"] = modelfile_of(model, params, system, model.parts.prompt_template.value_or(""));
   if (!params.empty()) o["parameters"] = parameter_lines(params);
   o["template"] = source;
   if (!system.empty()) o["system"] = system;

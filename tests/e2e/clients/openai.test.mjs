@@ -1,0 +1,77 @@
+// The official OpenAI client against a hearth server.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import OpenAI from 'openai';
+
+const client = new OpenAI({ baseURL: `${process.env.HEARTH_URL}/v1`, apiKey: 'unused', maxRetries: 0 });
+const model = 'ember';
+const embedder = process.env.HEARTH_EMBEDDER;
+const ask = (content, more = {}) => ({ model, temperature: 0, messages: [{ role: 'user', content }], ...more });
+
+test('a chat is answered whole', async () => {
+  const reply = await client.chat.completions.create(ask('What is 3 + 4?'));
+  assert.match(reply.choices[0].message.content, /7/);
+  assert.equal(reply.choices[0].finish_reason, 'stop');
+  assert.equal(reply.usage.total_tokens, reply.usage.prompt_tokens + reply.usage.completion_tokens);
+});
+
+test('a chat streams, with usage at the end', async () => {
+  let text = '';
+  let usage;
+  const stream = await client.chat.completions.create(
+    ask([{ type: 'text', text: 'How do I see which models are loaded?' }], { stream: true, stream_options: { include_usage: true } }));
+  for await (const chunk of stream) {
+    text += chunk.choices[0]?.delta?.content ?? '';
+    usage = chunk.usage ?? usage;
+  }
+  assert.match(text, /hearth ps/);
+  assert.ok(usage.completion_tokens > 0);
+});
+
+test('several choices and log probabilities', async () => {
+  const reply = await client.chat.completions.create(ask('What is 1 + 1?', { n: 3, logprobs: true, top_logprobs: 1 }));
+  assert.equal(reply.choices.length, 3);
+  assert.ok(reply.choices.every((c) => c.logprobs.content.length > 0));
+});
+
+test('a limit is obeyed and told', async () => {
+  const reply = await client.chat.completions.create(ask('Who are you?', { max_completion_tokens: 2 }));
+  assert.equal(reply.choices[0].finish_reason, 'length');
+  assert.equal(reply.usage.completion_tokens, 2);
+});
+
+test('a stream is cut off in the middle', async () => {
+  const stream = await client.chat.completions.create(ask('How do I see which models are loaded?', { stream: true }));
+  for await (const chunk of stream) {
+    assert.ok(chunk.id.startsWith('chatcmpl-'));
+    break;
+  }
+});
+
+test('old completions', async () => {
+  const reply = await client.completions.create({ model, prompt: 'What is 2 + 2?', temperature: 0 });
+  assert.match(reply.choices[0].text, /4/);
+});
+
+test('embeddings, as base64 by default', async () => {
+  const reply = await client.embeddings.create({ model: embedder, input: ['one', 'two'] });
+  assert.equal(reply.data.length, 2);
+  assert.ok(Math.abs(reply.data[0].embedding.reduce((sum, x) => sum + x * x, 0) - 1) < 1e-4);
+  const plain = await client.embeddings.create({ model: embedder, input: 'one', encoding_format: 'float' });
+  assert.deepEqual(plain.data[0].embedding.map((x) => x.toFixed(4)), Array.from(reply.data[0].embedding, (x) => x.toFixed(4)));
+});
+
+test('models are listed', async () => {
+  const ids = [];
+  for await (const m of client.models.list()) ids.push(m.id);
+  assert.ok(ids.includes('ember:latest'));
+  assert.equal((await client.models.retrieve('ember')).id, 'ember');
+});
+
+test('errors carry status and type', async () => {
+  await assert.rejects(client.chat.completions.create({ model: 'nosuch', messages: [{ role: 'user', content: 'x' }] }),
+    (e) => e instanceof OpenAI.NotFoundError && e.type === 'not_found_error');
+  await assert.rejects(client.chat.completions.create({ model, messages: [] }), OpenAI.BadRequestError);
+  await assert.rejects(client.chat.completions.create(ask('x', { response_format: { type: 'xml' } })), OpenAI.BadRequestError);
+  await assert.rejects(client.embeddings.create({ model: embedder, input: [] }), OpenAI.BadRequestError);
+});

@@ -1,0 +1,62 @@
+// Official clients from the npm registry against the built server.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+
+#include "base/file.h"
+#include "server_process.h"
+#include "support/data.h"
+#include "support/models.h"
+
+namespace hearth {
+namespace {
+
+constexpr const char* chat_template =
+    "{%- for m in messages -%}<s>{{ m.role }}: {{ m.content }}{% for c in m.tool_calls or [] %}{{ "
+    "c.function.name }}"
+    "{% endfor %}</s>{%- endfor -%}{% if tools %}{{ tools | tojson }}{% endif %}<s>assistant:";
+
+int run(const std::string& line) {
+  const int status = std::system(line.c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// The clients, installed beside the build; empty if that is not possible here.
+std::string installed_clients() {
+  const auto folder = test::build_dir() / "clients";
+  std::filesystem::create_directories(folder);
+  const auto options = std::filesystem::copy_options::overwrite_existing;
+  for (const auto& entry : std::filesystem::directory_iterator(test::source_dir() / "tests/e2e/clients")) {
+    if (entry.is_regular_file())
+      std::filesystem::copy_file(entry.path(), folder / entry.path().filename(), options);
+  }
+  const std::string lock = read_file((folder / "package-lock.json").string());
+  const auto stamp = folder / "installed";
+  if (std::filesystem::exists(stamp) && read_file(stamp.string()) == lock) return folder.string();
+  if (run("cd '" + folder.string() + "' && npm ci --silent > npm.log 2>&1") != 0) return {};
+  write_file_atomic(stamp, lock);
+  return folder.string();
+}
+
+TEST(Clients, OllamaOpenAiAndAnthropic) {
+  if (run("command -v npm > /dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : "
+          "1)'") != 0) {
+    GTEST_SKIP() << "the official clients need node 18 and npm: scripts/packages test installs them";
+  }
+  const std::string folder = installed_clients();
+  if (folder.empty())
+    GTEST_SKIP() << "npm could not fetch the clients: the npm registry is not reachable from here";
+  test::ServerProcess server("clients");
+  server.add_model("random",
+                   test::with_byte_tokens(test::read_json(test::case_file("logits/llama.json")).at("gguf"),
+                                          chat_template));
+  server.add_model("embedder", test::with_byte_tokens(
+                                   test::read_json(test::case_file("logits/qwen3-embed.json")).at("gguf")));
+  const int code = run("cd '" + folder + "' && HEARTH_URL=" + server.url() +
+                       " HEARTH_RANDOM_MODEL=random HEARTH_EMBEDDER=embedder node --test > report.txt 2>&1");
+  EXPECT_EQ(code, 0) << read_file(folder + "/report.txt") << server.log();
+}
+
+}  // namespace
+}  // namespace hearth
