@@ -66,6 +66,9 @@ struct Written {
   uint64_t bytes = 0;
 };
 
+// general.file_type of a model that keeps its types: what it says itself, or what most weights are in.
+uint32_t file_type_of(const ModelSource& source);
+
 // The size of the file that write_model makes. Throws as it does for what is refused.
 uint64_t planned_bytes(const ModelSource& source, const WriteOptions& options);
 

@@ -152,20 +152,6 @@ DType target_of(const ModelSource& source, const SourceTensor& tensor, const Wri
   return target;
 }
 
-// What most weights are in: the file's type where no mixture says it.
-uint32_t file_type_of(const ModelSource& source) {
-  constexpr size_t types = 64;
-  std::array<uint64_t, types> values{};
-  for (const SourceTensor& t : source.tensors) {
-    if (t.dims.size() > 1) values[static_cast<size_t>(t.type) % types] += t.values();
-  }
-  const auto most = static_cast<DType>(std::max_element(values.begin(), values.end()) - values.begin());
-  for (const Mixture& m : known_mixtures()) {
-    if (m.most == most) return m.file_type;  // of several with one name (Q4_K_M, Q4_K_S) the larger
-  }
-  return 0;
-}
-
 // The writer of the file, its tensors without data: `fill` makes them.
 GgufWriter lay_out(const ModelSource& source, const WriteOptions& o, uint32_t file_type,
                    const std::function<GgufWriter::Fill(const SourceTensor&, DType)>& fill) {
@@ -182,6 +168,20 @@ GgufWriter lay_out(const ModelSource& source, const WriteOptions& o, uint32_t fi
 
 }  // namespace
 
+uint32_t file_type_of(const ModelSource& source) {
+  if (source.file_type) return *source.file_type;
+  constexpr size_t types = 64;
+  std::array<uint64_t, types> values{};
+  for (const SourceTensor& t : source.tensors) {
+    if (t.dims.size() > 1) values[static_cast<size_t>(t.type) % types] += t.values();
+  }
+  const auto most = static_cast<DType>(std::max_element(values.begin(), values.end()) - values.begin());
+  for (const Mixture& m : known_mixtures()) {
+    if (m.most == most) return m.file_type;  // of several with one name (Q4_K_M, Q4_K_S) the larger
+  }
+  return 0;
+}
+
 uint64_t planned_bytes(const ModelSource& source, const WriteOptions& options) {
   return lay_out(source, options, 0, [](const SourceTensor&, DType) { return GgufWriter::Fill(); })
       .file_bytes();
@@ -191,9 +191,7 @@ Written write_model(const ModelSource& source, int fd, const WriteOptions& o, co
   ThreadTeam team(o.threads != 0 ? o.threads : thread_budget().threads, false);
   uint64_t completed = 0, total = 0;
   for (const SourceTensor& t : source.tensors) total += t.size_bytes();
-  const uint32_t file_type = o.mixture != nullptr ? o.mixture->file_type
-                             : source.file_type   ? *source.file_type
-                                                  : file_type_of(source);
+  const uint32_t file_type = o.mixture != nullptr ? o.mixture->file_type : file_type_of(source);
   const auto done = [&](const SourceTensor& t, uint64_t source_bytes, bool last) {
     completed += source_bytes;
     if (last && t.forget) t.forget();
