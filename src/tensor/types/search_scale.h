@@ -64,12 +64,10 @@ float search_scale(const float* x, const float* w, const ScaleRange& range) {
   const float peak = most_extreme<N>(x);
   if (!(std::fabs(peak) > 1e-30F)) return 0;
   ScaleSums best;
-  float inverse = 0;
   const auto judge = [&](float candidate) {
     const ScaleSums s = scale_sums<Levels, N>(x, w, candidate);
     if (!(s.gain() > best.gain())) return false;
     best = s;
-    inverse = candidate;
     return true;
   };
   for (const float end : {Levels::lowest, Levels::highest}) {
