@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/local_worker.h"
+#include "worker/convert.h"
 #include "worker/serve.h"
 
 namespace hearth {
@@ -60,6 +62,8 @@ int explain_parse_error(const CLI::App& app, const CLI::ParseError& error,
 
 int run_program(std::vector<std::string> arguments) {
   if (arguments.size() == 1 && arguments.front() == worker_role) return serve_worker(child_socket);
+  if (arguments.size() == 1 && arguments.front() == convert_role)
+    return run_conversion(STDIN_FILENO, STDOUT_FILENO);
   CLI::App app("hearth serves large language models on the hardware the house has", "hearth");
   app.set_version_flag("-v,--version", fmt::format("hearth version is {}", version));
   app.require_subcommand(0, 1);

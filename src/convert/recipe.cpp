@@ -88,9 +88,9 @@ GgufWriter::Fill literal(const Json& tensor, DType type) {
       return;
     }
     const TypeInfo& info = type_info(type);
-    info.encode(std::span(values).subspan(first / info.block_bytes * info.block_values,
-                                          out.size() / info.block_bytes * info.block_values),
-                {}, out);
+    info.round(std::span(values).subspan(first / info.block_bytes * info.block_values,
+                                         out.size() / info.block_bytes * info.block_values),
+               out);
   };
 }
 

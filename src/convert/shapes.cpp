@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "convert/mixture.h"
 
 namespace hearth {
 namespace {
@@ -34,63 +35,26 @@ constexpr std::array shapes{
     ModelShape{"gemma3-4b", "gemma3", 34, 2560, 10240, 8, 4, 256, 262208, 131072, 1e6F, 1e-6F, true},
 };
 
-// A mixture: the type of most matrices, of those that lose most by rounding (attn_v and ffn_down of some
-// layers), and of the output matrix (or the embedding table where they are one).
-struct Mixture {
-  std::string_view name;
-  DType most, sensitive, output;
-};
-constexpr std::array mixtures{
-    Mixture{"F32", DType::f32, DType::f32, DType::f32},
-    Mixture{"F16", DType::f16, DType::f16, DType::f16},
-    Mixture{"BF16", DType::bf16, DType::bf16, DType::bf16},
-    Mixture{"Q8_0", DType::q8_0, DType::q8_0, DType::q8_0},
-    Mixture{"Q6_K", DType::q6_k, DType::q6_k, DType::q6_k},
-    Mixture{"Q5_K_M", DType::q5_k, DType::q6_k, DType::q6_k},
-    Mixture{"Q5_K_S", DType::q5_k, DType::q5_k, DType::q6_k},
-    Mixture{"Q5_1", DType::q5_1, DType::q5_1, DType::q6_k},
-    Mixture{"Q5_0", DType::q5_0, DType::q5_0, DType::q6_k},
-    Mixture{"Q4_K_M", DType::q4_k, DType::q6_k, DType::q6_k},
-    Mixture{"Q4_K_S", DType::q4_k, DType::q5_k, DType::q6_k},
-    Mixture{"Q4_1", DType::q4_1, DType::q4_1, DType::q6_k},
-    Mixture{"Q4_0", DType::q4_0, DType::q4_0, DType::q6_k},
-    Mixture{"IQ4_NL", DType::iq4_nl, DType::iq4_nl, DType::q6_k},
-    Mixture{"IQ4_XS", DType::iq4_xs, DType::iq4_xs, DType::q6_k},
-    Mixture{"MXFP4", DType::mxfp4, DType::mxfp4, DType::q8_0},
-    Mixture{"Q3_K_M", DType::q3_k, DType::q4_k, DType::q6_k},
-    Mixture{"Q2_K", DType::q2_k, DType::q3_k, DType::q6_k},
-};
-
-template <class List>
-auto names_of(const List& list) {
-  std::array<std::string_view, std::tuple_size_v<List>> names;
-  for (size_t i = 0; i < names.size(); ++i) names[i] = list[i].name;
-  return names;
-}
-
-template <class List>
-const auto& find_named(const List& list, std::string_view name, const char* what) {
-  for (const auto& entry : list) {
-    if (entry.name == name) return entry;
+const ModelShape& find_shape(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const ModelShape& shape : shapes) {
+    if (shape.name == name) return shape;
+    names.push_back(shape.name);
   }
-  throw Error(Code::bad_request, fmt::format("unknown {} '{}'", what, name),
-              fmt::format("known: {}", fmt::join(names_of(list), ", ")));
-}
-
-// The first and last eighth of the layers and every third between keep more bits.
-bool more_bits(uint32_t layer, uint32_t layers) {
-  return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
+  throw Error(Code::bad_request, fmt::format("unknown shape '{}'", name),
+              fmt::format("known: {}", fmt::join(names, ", ")));
 }
 
 class Maker {
  public:
-  Maker(const ModelShape& shape, const Mixture& mixture) : s_(shape), m_(mixture) {}
+  Maker(const ModelShape& shape, const Mixture& mixture)
+      : s_(shape), m_(mixture), facts_{shape.layers, shape.heads, shape.kv_heads, 0, shape.tied} {}
 
   GgufWriter make() {
     metadata();
     tokenizer();
-    matrix("token_embd", s_.width, s_.vocabulary, s_.tied ? m_.output : m_.most);
-    if (!s_.tied) matrix("output", s_.width, s_.vocabulary, m_.output);
+    matrix("token_embd", s_.width, s_.vocabulary);
+    if (!s_.tied) matrix("output", s_.width, s_.vocabulary);
     vector("output_norm", s_.width, 1);
     for (uint32_t i = 0; i < s_.layers; ++i) layer(i);
     return std::move(writer_);
@@ -155,10 +119,9 @@ class Maker {
     });
   }
 
-  // Weights of deviation 1/√inputs keep activations at their size. A type whose blocks do not divide the row
-  // falls back to one of 32, as quantizers do.
-  void matrix(const std::string& name, uint64_t in, uint64_t out, DType type) {
-    if (in % type_info(type).block_values != 0) type = type == DType::q6_k ? DType::q8_0 : DType::q5_0;
+  // Weights of deviation 1/√inputs keep activations at their size.
+  void matrix(const std::string& name, uint64_t in, uint64_t out) {
+    const DType type = type_for(m_, facts_, name + ".weight", in);
     const double deviation = 1 / std::sqrt(static_cast<double>(in));
     if (type_info(type).block_values > 1) {
       add(name + ".weight", type, {in, out}, Fill::blocks, block_scale(type, deviation), 0);
@@ -173,12 +136,11 @@ class Maker {
 
   void layer(uint32_t i) {
     const std::string at = fmt::format("blk.{}.", i);
-    const DType sensitive = more_bits(i, s_.layers) ? m_.sensitive : m_.most;
     const uint64_t q = uint64_t{s_.heads} * s_.head_size, kv = uint64_t{s_.kv_heads} * s_.head_size;
     vector(at + "attn_norm", s_.width, 1);
-    matrix(at + "attn_q", s_.width, q, m_.most);
-    matrix(at + "attn_k", s_.width, kv, m_.most);
-    matrix(at + "attn_v", s_.width, kv, sensitive);
+    matrix(at + "attn_q", s_.width, q);
+    matrix(at + "attn_k", s_.width, kv);
+    matrix(at + "attn_v", s_.width, kv);
     if (s_.architecture == "qwen2") {
       for (const auto& [name, size] :
            {std::pair("attn_q", q), std::pair("attn_k", kv), std::pair("attn_v", kv)}) {
@@ -189,15 +151,16 @@ class Maker {
       vector(at + "attn_q_norm", s_.head_size, 1);
       vector(at + "attn_k_norm", s_.head_size, 1);
     }
-    matrix(at + "attn_output", q, s_.width, m_.most);
+    matrix(at + "attn_output", q, s_.width);
     vector(at + "ffn_norm", s_.width, 1);
-    matrix(at + "ffn_gate", s_.width, s_.ffn, m_.most);
-    matrix(at + "ffn_up", s_.width, s_.ffn, m_.most);
-    matrix(at + "ffn_down", s_.ffn, s_.width, sensitive);
+    matrix(at + "ffn_gate", s_.width, s_.ffn);
+    matrix(at + "ffn_up", s_.width, s_.ffn);
+    matrix(at + "ffn_down", s_.ffn, s_.width);
   }
 
   const ModelShape& s_;
   const Mixture& m_;
+  MixtureFacts facts_;
   GgufWriter writer_;
 };
 
@@ -206,12 +169,16 @@ class Maker {
 std::span<const ModelShape> known_shapes() { return shapes; }
 
 std::span<const std::string_view> known_quants() {
-  static const auto names = names_of(mixtures);
+  static const auto names = [] {
+    std::vector<std::string_view> all;
+    for (const Mixture& m : known_mixtures()) all.push_back(m.name);
+    return all;
+  }();
   return names;
 }
 
 GgufWriter synthetic_model(std::string_view shape, std::string_view quant) {
-  return Maker(find_named(shapes, shape, "shape"), find_named(mixtures, quant, "quantization")).make();
+  return Maker(find_shape(shape), find_mixture(quant)).make();
 }
 
 SyntheticModel::SyntheticModel(std::string_view shape, std::string_view quant, uint32_t threads) {

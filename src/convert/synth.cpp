@@ -133,7 +133,7 @@ void fill_blocks(const TensorRecipe& r, uint64_t first, std::span<std::byte> out
 void synthesise(const TensorRecipe& r, uint64_t first, std::span<std::byte> out) {
   if (r.fill == Fill::blocks) return fill_blocks(r, first, out);
   const TypeInfo& type = type_info(r.type);
-  if (type.encode == nullptr) {
+  if (type.round == nullptr) {
     throw Error(Code::bad_request, fmt::format("hearth cannot write type {}", type.name), "use another type");
   }
   const Stream stream(r);
@@ -147,9 +147,8 @@ void synthesise(const TensorRecipe& r, uint64_t first, std::span<std::byte> out)
       const float scaled = (r.fill == Fill::uniform ? uniform_of(h) : normal_of(h)) * r.scale;
       values[k] = r.offset != 0 ? scaled + r.offset : scaled;
     }
-    type.encode(
-        std::span(values).first(n), {},
-        out.subspan(i / type.block_values * type.block_bytes, n / type.block_values * type.block_bytes));
+    type.round(std::span(values).first(n), out.subspan(i / type.block_values * type.block_bytes,
+                                                       n / type.block_values * type.block_bytes));
   }
 }
 

@@ -5,13 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <memory>
 
 #include "base/checked.h"
 #include "base/error.h"
 #include "formats/gguf_parser.h"
+#include "formats/output_file.h"
 
 namespace hearth {
 namespace {
@@ -26,14 +25,10 @@ void append_string(std::string& out, std::string_view text) {
   out.append(text);
 }
 
-[[noreturn]] void fail(const std::filesystem::path& path, const char* doing) {
-  throw Error(Code::io, fmt::format("cannot {} {}: {}", doing, path.string(), std::strerror(errno)),
+[[noreturn]] void fail(const std::string& name, const char* doing) {
+  throw Error(Code::io, fmt::format("cannot {} {}: {}", doing, name, std::strerror(errno)),
               "check the disk's free space and the folder's permissions");
 }
-
-struct CloseFile {
-  void operator()(std::FILE* f) const { std::fclose(f); }
-};
 
 }  // namespace
 
@@ -82,6 +77,16 @@ void GgufWriter::put(const std::string& name, const std::vector<int32_t>& values
 void GgufWriter::put(const std::string& name, const std::vector<float>& values) {
   put_array(name, GgufType::f32, values.size(),
             {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
+}
+
+void GgufWriter::put(const std::string& name, const MetadataValue& v) {
+  if (const auto* n = std::get_if<uint64_t>(&v.value)) return put(name, v.type, *n);
+  if (const auto* n = std::get_if<int64_t>(&v.value)) return put(name, v.type, static_cast<uint64_t>(*n));
+  if (const auto* x = std::get_if<double>(&v.value)) return put(name, *x, v.type == GgufType::f64);
+  if (const auto* b = std::get_if<bool>(&v.value)) return put(name, *b);
+  if (const auto* s = std::get_if<std::string_view>(&v.value)) return put(name, *s);
+  const auto& a = std::get<GgufArray>(v.value);
+  put_array(name, a.element, a.count, {reinterpret_cast<const char*>(a.data.data()), a.data.size()});
 }
 
 void GgufWriter::add(const std::string& name, DType type, std::vector<uint64_t> dims, Fill fill) {
@@ -145,14 +150,21 @@ std::vector<std::byte> GgufWriter::image() const {
 }
 
 void GgufWriter::write(const std::filesystem::path& path) const {
-  std::filesystem::path temporary = path;
-  temporary += fmt::format(".{}.tmp", ::getpid());
-  std::unique_ptr<std::FILE, CloseFile> file(std::fopen(temporary.c_str(), "wb"));
-  if (file == nullptr) fail(temporary, "create");
+  OutputFile file(path);
+  write(file.fd(), path.string());
+  file.commit();
+}
+
+void GgufWriter::write(int fd, const std::string& name) const {
   const auto put_bytes = [&](const void* data, size_t size) {
-    if (std::fwrite(data, 1, size, file.get()) == size) return;
-    std::filesystem::remove(temporary);
-    fail(temporary, "write");
+    const char* at = static_cast<const char*>(data);
+    while (size > 0) {
+      const ssize_t done = ::write(fd, at, size);
+      if (done < 0 && errno == EINTR) continue;
+      if (done <= 0) fail(name, "write");
+      at += done;
+      size -= static_cast<size_t>(done);
+    }
   };
   const std::string head = header();
   put_bytes(head.data(), head.size());
@@ -167,9 +179,6 @@ void GgufWriter::write(const std::filesystem::path& path) const {
     const std::string padding(align_up(t.bytes, alignment_) - t.bytes, '\0');
     put_bytes(padding.data(), padding.size());
   }
-  if (std::fflush(file.get()) != 0 || ::fsync(::fileno(file.get())) != 0) fail(temporary, "flush");
-  file.reset();
-  std::filesystem::rename(temporary, path);
 }
 
 }  // namespace hearth

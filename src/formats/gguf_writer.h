@@ -30,6 +30,9 @@ class GgufWriter {
   // An array whose elements are already in the file's form.
   void put_array(const std::string& key, GgufType element, uint64_t count, std::string_view bytes);
 
+  // A value as it was read from another file.
+  void put(const std::string& key, const MetadataValue& value);
+
   // `fill(first, out)` writes the tensor's bytes [first, first + out.size()), whole blocks. dims fastest
   // first.
   using Fill = std::function<void(uint64_t first, std::span<std::byte> out)>;
@@ -37,8 +40,11 @@ class GgufWriter {
 
   // The whole file in memory.
   std::vector<std::byte> image() const;
-  // To a temporary beside `path`, then renamed. Throws Error(io).
+  // To a temporary beside `path`, then renamed. Throws Error(io), and what a fill throws; nothing is left
+  // then.
   void write(const std::filesystem::path& path) const;
+  // From front to back to an open file; `name` is used in messages. Throws as above.
+  void write(int fd, const std::string& name) const;
   uint64_t file_bytes() const;
 
   // Everything before the tensors' data, and where each tensor lies: for writing an image in parallel. Pieces

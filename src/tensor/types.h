@@ -58,9 +58,13 @@ struct TypeInfo {
   // Decodes whole blocks; out.size() = blocks × block_values. Null for types that only occur as metadata-like
   // tensors (integers, f64) and are never multiplied.
   void (*decode)(std::span<const std::byte> blocks, std::span<float> out);
-  // Rounds to the nearest representable block; in.size() = blocks × block_values. Null where hearth cannot
-  // write the type. `importance` is empty or one weight per element of `in`.
+  // Writes the blocks that lose little: scales are searched for the smallest squared error, weighted by
+  // `importance` (empty, or one positive weight per element of `in`). in.size() = blocks × block_values. Null
+  // where hearth cannot write the type.
   void (*encode)(std::span<const float> in, std::span<const float> importance, std::span<std::byte> blocks);
+  // The plain rule that made-up models are written with: no search, the same bytes everywhere. Null with
+  // `encode`.
+  void (*round)(std::span<const float> in, std::span<std::byte> blocks);
 };
 
 // All known types, in the order of their numbers.

@@ -46,6 +46,12 @@ void encode_blocks(std::span<const float> in, std::span<const float> importance,
   }
 }
 
+// Runs `round(in, block)` over whole blocks.
+template <uint32_t Bytes, uint32_t Values, void (*round)(const float*, std::byte*)>
+void round_blocks(std::span<const float> in, std::span<std::byte> blocks) {
+  for (size_t i = 0; i < in.size() / Values; ++i) round(in.data() + i * Values, blocks.data() + i * Bytes);
+}
+
 // Sign byte of a seven-bit index: the index with its parity as bit 7.
 inline uint8_t signs_of(uint32_t index) {
   return static_cast<uint8_t>(index | (static_cast<uint32_t>(__builtin_popcount(index) & 1) << 7));

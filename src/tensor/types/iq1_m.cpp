@@ -22,6 +22,6 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo iq1_m_type{DType::iq1_m, "IQ1_M", 256, 56, decode_blocks<56, 256, decode>, nullptr};
+const TypeInfo iq1_m_type{DType::iq1_m, "IQ1_M", 256, 56, decode_blocks<56, 256, decode>, nullptr, nullptr};
 
 }  // namespace hearth

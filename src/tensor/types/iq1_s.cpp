@@ -22,6 +22,6 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo iq1_s_type{DType::iq1_s, "IQ1_S", 256, 50, decode_blocks<50, 256, decode>, nullptr};
+const TypeInfo iq1_s_type{DType::iq1_s, "IQ1_S", 256, 50, decode_blocks<50, 256, decode>, nullptr, nullptr};
 
 }  // namespace hearth

@@ -19,6 +19,6 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo iq2_s_type{DType::iq2_s, "IQ2_S", 256, 82, decode_blocks<82, 256, decode>, nullptr};
+const TypeInfo iq2_s_type{DType::iq2_s, "IQ2_S", 256, 82, decode_blocks<82, 256, decode>, nullptr, nullptr};
 
 }  // namespace hearth

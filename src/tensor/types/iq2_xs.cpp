@@ -19,6 +19,7 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo iq2_xs_type{DType::iq2_xs, "IQ2_XS", 256, 74, decode_blocks<74, 256, decode>, nullptr};
+const TypeInfo iq2_xs_type{DType::iq2_xs, "IQ2_XS", 256, 74, decode_blocks<74, 256, decode>,
+                           nullptr,       nullptr};
 
 }  // namespace hearth

@@ -21,6 +21,7 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo iq2_xxs_type{DType::iq2_xxs, "IQ2_XXS", 256, 66, decode_blocks<66, 256, decode>, nullptr};
+const TypeInfo iq2_xxs_type{DType::iq2_xxs, "IQ2_XXS", 256, 66, decode_blocks<66, 256, decode>,
+                            nullptr,        nullptr};
 
 }  // namespace hearth

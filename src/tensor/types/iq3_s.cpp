@@ -22,6 +22,6 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo iq3_s_type{DType::iq3_s, "IQ3_S", 256, 110, decode_blocks<110, 256, decode>, nullptr};
+const TypeInfo iq3_s_type{DType::iq3_s, "IQ3_S", 256, 110, decode_blocks<110, 256, decode>, nullptr, nullptr};
 
 }  // namespace hearth

@@ -22,6 +22,7 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo iq3_xxs_type{DType::iq3_xxs, "IQ3_XXS", 256, 98, decode_blocks<98, 256, decode>, nullptr};
+const TypeInfo iq3_xxs_type{DType::iq3_xxs, "IQ3_XXS", 256, 98, decode_blocks<98, 256, decode>,
+                            nullptr,        nullptr};
 
 }  // namespace hearth

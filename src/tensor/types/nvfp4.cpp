@@ -29,6 +29,6 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo nvfp4_type{DType::nvfp4, "NVFP4", 64, 36, decode_blocks<36, 64, decode>, nullptr};
+const TypeInfo nvfp4_type{DType::nvfp4, "NVFP4", 64, 36, decode_blocks<36, 64, decode>, nullptr, nullptr};
 
 }  // namespace hearth

@@ -12,6 +12,6 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo q1_0_type{DType::q1_0, "Q1_0", 128, 18, decode_blocks<18, 128, decode>, nullptr};
+const TypeInfo q1_0_type{DType::q1_0, "Q1_0", 128, 18, decode_blocks<18, 128, decode>, nullptr, nullptr};
 
 }  // namespace hearth

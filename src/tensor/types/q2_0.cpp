@@ -13,6 +13,6 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo q2_0_type{DType::q2_0, "Q2_0", 64, 18, decode_blocks<18, 64, decode>, nullptr};
+const TypeInfo q2_0_type{DType::q2_0, "Q2_0", 64, 18, decode_blocks<18, 64, decode>, nullptr, nullptr};
 
 }  // namespace hearth

@@ -1,6 +1,7 @@
 #include "tensor/types/block.h"
 #include "tensor/types/encode.h"
 #include "tensor/types/list.h"
+#include "tensor/types/search_affine.h"
 
 namespace hearth {
 namespace {
@@ -18,8 +19,8 @@ void decode(const std::byte* b, float* out) {
   }
 }
 
-void encode(const float* x, const float*, std::byte* b) {
-  const AffineBlock<16, 16> a(x, 3, 15, b + 80, b + 82);
+template <class Block>
+void pack(const Block& a, std::byte* b) {
   for (uint32_t j = 0; j < 16; ++j) b[j] = byte_of(a.scale[j] | (a.minimum[j] << 4));
   for (uint32_t at = 0; at < 64; ++at) {
     int four = 0;
@@ -28,9 +29,23 @@ void encode(const float* x, const float*, std::byte* b) {
   }
 }
 
+void round(const float* x, std::byte* b) { pack(AffineBlock<16, 16>(x, 3, 15, b + 80, b + 82), b); }
+
+void encode(const float* x, const float* importance, std::byte* b) {
+  const AffineSearch<3, 16, 16, 15> a(x, weights_or_ones(importance), {-0.6F, 1.8F, 12, true}, 3);
+  put_f16(b + 80, a.d);
+  put_f16(b + 82, a.dmin);
+  pack(a, b);
+}
+
 }  // namespace
 
-const TypeInfo q2_k_type{
-    DType::q2_k, "Q2_K", 256, 84, decode_blocks<84, 256, decode>, encode_blocks<84, 256, encode>};
+const TypeInfo q2_k_type{DType::q2_k,
+                         "Q2_K",
+                         256,
+                         84,
+                         decode_blocks<84, 256, decode>,
+                         encode_blocks<84, 256, encode>,
+                         round_blocks<84, 256, round>};
 
 }  // namespace hearth

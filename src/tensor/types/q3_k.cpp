@@ -1,6 +1,7 @@
 #include "tensor/types/block.h"
 #include "tensor/types/encode.h"
 #include "tensor/types/list.h"
+#include "tensor/types/search_scale.h"
 
 namespace hearth {
 namespace {
@@ -26,25 +27,42 @@ void decode(const std::byte* b, float* out) {
   }
 }
 
-void encode(const float* x, const float*, std::byte* b) {
-  const SignedBlock<16, 16> a(x, -4, -32, 31, b + 108);
+// `q(e)` is the level of element e, counted from 0.
+template <class Level>
+void pack(std::byte* b, const int* scale, Level&& level_of) {
   std::memset(b, 0, 108);
   for (uint32_t e = 0; e < 256; ++e) {
-    const int q = level(quotient(x[e], a.step[e / 16]), -4, 3) + 4;
+    const int q = level_of(e);
     const uint32_t g = e / 128, r = (e % 128) / 32, i = e % 32;
     b[i] |= byte_of((q >> 2) << (4 * g + r));
     b[32 + 32 * g + i] |= byte_of((q & 3) << (2 * r));
   }
   for (uint32_t j = 0; j < 16; ++j) {
-    const int s = a.scale[j] + 32;
+    const int s = scale[j] + 32;
     b[96 + j % 8] |= byte_of((s & 15) << (j < 8 ? 0 : 4));
     b[104 + j % 4] |= byte_of((s >> 4) << (2 * (j / 4)));
   }
 }
 
+void round(const float* x, std::byte* b) {
+  const SignedBlock<16, 16> a(x, -4, -32, 31, b + 108);
+  pack(b, a.scale, [&](uint32_t e) { return level(quotient(x[e], a.step[e / 16]), -4, 3) + 4; });
+}
+
+void encode(const float* x, const float* importance, std::byte* b) {
+  const ScaleSearch<Integers<-4, 3>, 16, 16, -32, 31> a(x, weights_or_ones(importance), {0.8F, 1.5F, 12});
+  put_f16(b + 108, a.d);
+  pack(b, a.scale, [&](uint32_t e) { return a.q[e / 16][e % 16]; });
+}
+
 }  // namespace
 
-const TypeInfo q3_k_type{
-    DType::q3_k, "Q3_K", 256, 110, decode_blocks<110, 256, decode>, encode_blocks<110, 256, encode>};
+const TypeInfo q3_k_type{DType::q3_k,
+                         "Q3_K",
+                         256,
+                         110,
+                         decode_blocks<110, 256, decode>,
+                         encode_blocks<110, 256, encode>,
+                         round_blocks<110, 256, round>};
 
 }  // namespace hearth

@@ -1,6 +1,7 @@
 #include "tensor/types/block.h"
 #include "tensor/types/encode.h"
 #include "tensor/types/list.h"
+#include "tensor/types/search_affine.h"
 
 namespace hearth {
 namespace {
@@ -16,16 +17,32 @@ void decode(const std::byte* b, float* out) {
   }
 }
 
-void encode(const float* x, const float*, std::byte* b) {
+template <class Level>
+void pack(std::byte* b, Level&& q) {
+  for (uint32_t i = 0; i < 16; ++i) b[4 + i] = byte_of(q(i) | (q(i + 16) << 4));
+}
+
+void round(const float* x, std::byte* b) {
   const auto [low, high] = std::minmax_element(x, x + 32);
   const float d = put_rounded(b, (*high - *low) / 15.0F), m = put_rounded(b + 2, *low);
-  const auto q = [&](uint32_t i) { return level(quotient(x[i] - m, d), 0, 15); };
-  for (uint32_t i = 0; i < 16; ++i) b[4 + i] = byte_of(q(i) | (q(i + 16) << 4));
+  pack(b, [&](uint32_t i) { return level(quotient(x[i] - m, d), 0, 15); });
+}
+
+void encode(const float* x, const float* importance, std::byte* b) {
+  const Line line = best_half_line<15, 32>(x, weights_or_ones(importance), {-1.0F, 3.0F, 8, false});
+  const float d = put_rounded(b, line.scale), m = put_rounded(b + 2, line.minimum);
+  const float inverse = d != 0 ? 1 / d : 0;
+  pack(b, [&](uint32_t i) { return Integers<0, 15>::number((x[i] - m) * inverse); });
 }
 
 }  // namespace
 
-const TypeInfo q4_1_type{
-    DType::q4_1, "Q4_1", 32, 20, decode_blocks<20, 32, decode>, encode_blocks<20, 32, encode>};
+const TypeInfo q4_1_type{DType::q4_1,
+                         "Q4_1",
+                         32,
+                         20,
+                         decode_blocks<20, 32, decode>,
+                         encode_blocks<20, 32, encode>,
+                         round_blocks<20, 32, round>};
 
 }  // namespace hearth

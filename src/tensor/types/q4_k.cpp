@@ -1,6 +1,7 @@
 #include "tensor/types/block.h"
 #include "tensor/types/encode.h"
 #include "tensor/types/list.h"
+#include "tensor/types/search_affine.h"
 
 namespace hearth {
 namespace {
@@ -19,17 +20,31 @@ void decode(const std::byte* b, float* out) {
   }
 }
 
-void encode(const float* x, const float*, std::byte* b) {
-  const AffineBlock<8, 32> a(x, 15, 63, b, b + 2);
+template <class Block>
+void pack(const Block& a, std::byte* b) {
   pack_scale_min(a.scale, a.minimum, b + 4);
   for (uint32_t j = 0; j < 4; ++j) {
     for (uint32_t i = 0; i < 32; ++i) b[16 + 32 * j + i] = byte_of(a.q[2 * j][i] | (a.q[2 * j + 1][i] << 4));
   }
 }
 
+void round(const float* x, std::byte* b) { pack(AffineBlock<8, 32>(x, 15, 63, b, b + 2), b); }
+
+void encode(const float* x, const float* importance, std::byte* b) {
+  const AffineSearch<15, 8, 32, 63> a(x, weights_or_ones(importance), {-1.0F, 4.0F, 6, true}, 0);
+  put_f16(b, a.d);
+  put_f16(b + 2, a.dmin);
+  pack(a, b);
+}
+
 }  // namespace
 
-const TypeInfo q4_k_type{
-    DType::q4_k, "Q4_K", 256, 144, decode_blocks<144, 256, decode>, encode_blocks<144, 256, encode>};
+const TypeInfo q4_k_type{DType::q4_k,
+                         "Q4_K",
+                         256,
+                         144,
+                         decode_blocks<144, 256, decode>,
+                         encode_blocks<144, 256, encode>,
+                         round_blocks<144, 256, round>};
 
 }  // namespace hearth

@@ -1,6 +1,7 @@
 #include "tensor/types/block.h"
 #include "tensor/types/encode.h"
 #include "tensor/types/list.h"
+#include "tensor/types/search_affine.h"
 
 namespace hearth {
 namespace {
@@ -20,8 +21,8 @@ void decode(const std::byte* b, float* out) {
   }
 }
 
-void encode(const float* x, const float*, std::byte* b) {
-  const AffineBlock<8, 32> a(x, 31, 63, b, b + 2);
+template <class Block>
+void pack(const Block& a, std::byte* b) {
   pack_scale_min(a.scale, a.minimum, b + 4);
   for (uint32_t i = 0; i < 32; ++i) {
     int fifth = 0;
@@ -32,9 +33,23 @@ void encode(const float* x, const float*, std::byte* b) {
   }
 }
 
+void round(const float* x, std::byte* b) { pack(AffineBlock<8, 32>(x, 31, 63, b, b + 2), b); }
+
+void encode(const float* x, const float* importance, std::byte* b) {
+  const AffineSearch<31, 8, 32, 63> a(x, weights_or_ones(importance), {-1.0F, 4.0F, 6, true}, 0);
+  put_f16(b, a.d);
+  put_f16(b + 2, a.dmin);
+  pack(a, b);
+}
+
 }  // namespace
 
-const TypeInfo q5_k_type{
-    DType::q5_k, "Q5_K", 256, 176, decode_blocks<176, 256, decode>, encode_blocks<176, 256, encode>};
+const TypeInfo q5_k_type{DType::q5_k,
+                         "Q5_K",
+                         256,
+                         176,
+                         decode_blocks<176, 256, decode>,
+                         encode_blocks<176, 256, encode>,
+                         round_blocks<176, 256, round>};
 
 }  // namespace hearth

@@ -26,6 +26,6 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo tq1_0_type{DType::tq1_0, "TQ1_0", 256, 54, decode_blocks<54, 256, decode>, nullptr};
+const TypeInfo tq1_0_type{DType::tq1_0, "TQ1_0", 256, 54, decode_blocks<54, 256, decode>, nullptr, nullptr};
 
 }  // namespace hearth

@@ -17,6 +17,6 @@ void decode(const std::byte* b, float* out) {
 
 }  // namespace
 
-const TypeInfo tq2_0_type{DType::tq2_0, "TQ2_0", 256, 66, decode_blocks<66, 256, decode>, nullptr};
+const TypeInfo tq2_0_type{DType::tq2_0, "TQ2_0", 256, 66, decode_blocks<66, 256, decode>, nullptr, nullptr};
 
 }  // namespace hearth

@@ -1,0 +1,79 @@
+#pragma once
+
+// Four floats at a time, in the compilers' own vector notation: the same result on every machine, no
+// instruction set named. Sums run in four lanes, so that they need not be reassociated to be fast.
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+namespace hearth {
+
+using Lanes = float __attribute__((vector_size(16)));
+
+inline Lanes load(const float* p) {
+  Lanes v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+inline Lanes lanes(float x) { return Lanes{x, x, x, x}; }
+inline float sum(Lanes v) { return (v[0] + v[1]) + (v[2] + v[3]); }
+
+// NaN becomes `low`.
+inline Lanes bounded(Lanes x, float low, float high) {
+  x = x > lanes(low) ? x : lanes(low);
+  return x < lanes(high) ? x : lanes(high);
+}
+
+// Nearest integer, half to even, of numbers below 2^22: adding 1.5 · 2^23 leaves no room for a fraction.
+inline Lanes rounded(Lanes x) { return (x + lanes(0x1.8p23F)) - lanes(0x1.8p23F); }
+inline float rounded(float x) { return (x + 0x1.8p23F) - 0x1.8p23F; }
+
+inline float bounded(float x, float low, float high) {
+  x = x > low ? x : low;
+  return x < high ? x : high;
+}
+
+// ---- levels: what a normalised weight can become ----
+
+// The integers Low … High.
+template <int Low, int High>
+struct Integers {
+  static constexpr float lowest = Low, highest = High;
+  static Lanes snap(Lanes t) {
+    return rounded(bounded(t, static_cast<float>(Low), static_cast<float>(High)));
+  }
+  // The number of the level, counted from Low.
+  static int number(float t) {
+    return static_cast<int>(rounded(bounded(t, static_cast<float>(Low), static_cast<float>(High)))) - Low;
+  }
+};
+
+// Sixteen levels in ascending order, given by a table.
+template <const std::array<float, 16>& Table>
+struct Ascending {
+  static constexpr float lowest = Table[0], highest = Table[15];
+  static Lanes snap(Lanes t) {
+    Lanes level = lanes(Table[0]);
+    for (uint32_t i = 0; i < 15; ++i)
+      level += t > lanes((Table[i] + Table[i + 1]) / 2) ? lanes(Table[i + 1] - Table[i]) : lanes(0);
+    return level;
+  }
+  static int number(float t) {
+    int n = 0;
+    for (uint32_t i = 0; i < 15; ++i) n += t > (Table[i] + Table[i + 1]) / 2 ? 1 : 0;
+    return n;
+  }
+};
+
+// The caller's weights of a block of at most 256 values, or ones.
+inline const float* weights_or_ones(const float* given) {
+  static constexpr auto ones = [] {
+    std::array<float, 256> all{};
+    for (float& x : all) x = 1;
+    return all;
+  }();
+  return given != nullptr ? given : ones.data();
+}
+
+}  // namespace hearth
