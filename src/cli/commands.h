@@ -28,6 +28,7 @@ void add_rm(CLI::App& app);
 void add_stop(CLI::App& app);
 void add_pull(CLI::App& app);
 void add_push(CLI::App& app);
+void add_create(CLI::App& app);
 void add_debug(CLI::App& app);
 
 // Runs the program: parses `arguments` (without the program's name), returns the exit code. Errors are one

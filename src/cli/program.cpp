@@ -24,6 +24,7 @@ constexpr std::array commands{
     Command{"show", "Say what is in a model file", add_show},
     Command{"pull", "Fetch a model from a registry, from Hugging Face or from an address", add_pull},
     Command{"push", "Bring a model to a registry", add_push},
+    Command{"create", "Make a model from a Modelfile, GGUF files or safetensors", add_create},
     Command{"list", "List the models that a server has", add_list},
     Command{"ps", "List the models that are loaded", add_ps},
     Command{"cp", "Give a model a second name", add_cp},
@@ -34,7 +35,7 @@ constexpr std::array commands{
 };
 
 // Commands of the reference that this version does not have yet: better a clear word than "unknown".
-constexpr std::array later{"create", "doctor", "plan", "eval", "token", "verify"};
+constexpr std::array later{"doctor", "plan", "eval", "token", "verify"};
 
 void print_error(const std::string& line) { fmt::print(stderr, "Error: {}\n", line); }
 
@@ -64,6 +65,8 @@ int run_program(std::vector<std::string> arguments) {
   if (arguments.size() == 1 && arguments.front() == worker_role) return serve_worker(child_socket);
   if (arguments.size() == 1 && arguments.front() == convert_role)
     return run_conversion(STDIN_FILENO, STDOUT_FILENO);
+  if (arguments.size() == 1 && arguments.front() == convert_child_role)
+    return run_conversion(child_socket, child_socket);
   CLI::App app("hearth serves large language models on the hardware the house has", "hearth");
   app.set_version_flag("-v,--version", fmt::format("hearth version is {}", version));
   app.require_subcommand(0, 1);

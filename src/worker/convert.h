@@ -2,8 +2,10 @@
 
 namespace hearth {
 
-// The only argument of a process in this role.
+// The only argument of a process in this role: at a shell over standard input and output, or as a child over
+// the socket to its parent.
 inline constexpr const char* convert_role = "--convert";
+inline constexpr const char* convert_child_role = "internal-convert";
 
 // The role of a process that makes a GGUF file: reads one job as JSON from descriptor `in`,
 //   {"from": [paths], "to": path, "quantize": "Q4_K_M" | null, "threads": n, "name": general.name},

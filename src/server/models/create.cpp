@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 
 #include "base/error.h"
 #include "server/dialects/fields.h"
+#include "server/models/conversion.h"
 #include "server/models/describe.h"
 #include "store/modelfile.h"
 
@@ -46,6 +49,38 @@ uint64_t number_of(const Json& j, const char* key) {
   return at != nullptr && at->is_number() ? at->to_number<uint64_t>() : 0;
 }
 
+std::string upper(std::string text) {
+  for (char& c : text) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return text;
+}
+
+// A folder beside the blobs that goes with the object.
+class WorkFolder {
+ public:
+  explicit WorkFolder(const Store& store) {
+    std::string pattern = (store.options().root / "create-XXXXXX").string();
+    std::error_code ignored;
+    std::filesystem::create_directories(store.options().root, ignored);
+    if (::mkdtemp(pattern.data()) == nullptr) {
+      throw Error(Code::io, fmt::format("cannot make a folder in {}", store.options().root.string()),
+                  "check its permissions and the free space");
+    }
+    path = pattern;
+  }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+  ~WorkFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  std::filesystem::path path;
+};
+
+bool published(const std::string& path) {
+  return path.ends_with(".safetensors") || path.ends_with(".json") || path.ends_with(".jinja") ||
+         path.ends_with("tokenizer.model");
+}
+
 // The layers of a new model while it is put together.
 class Assembly {
  public:
@@ -64,19 +99,33 @@ class Assembly {
     base_params_ = read_parts(tools_.store, base).params;
   }
 
-  // One GGUF file, and beside it projectors or adapters.
+  // One GGUF file, and beside it projectors or adapters; or a model as its authors publish it.
   void start_from_files() {
+    const bool weights = std::any_of(order_.files.begin(), order_.files.end(),
+                                     [](const auto& f) { return f.first.ends_with(".safetensors"); });
     for (const auto& [path, digest] : order_.files) {
       const auto size = tools_.store.blob_size(digest);
       if (!size)
         throw Error(Code::bad_request, fmt::format("blob {} for '{}' is missing", digest.text(), path),
                     "upload it first");
-      if (path.ends_with(".safetensors") || path.ends_with(".json")) {
-        throw Error(Code::unsupported, "this version does not convert safetensors",
-                    "convert the model to GGUF first");
-      }
-      add_gguf(path, digest, *size);
+      if (!weights || !published(path)) add_gguf(path, digest, *size);
     }
+    if (weights) convert_files();
+  }
+
+  // The weights in the types that were asked for.
+  void quantize() {
+    const auto at = std::find_if(layers_.begin(), layers_.end(),
+                                 [](const Layer& l) { return l.media_type == media::model; });
+    if (at == layers_.end())
+      throw Error(Code::bad_request, "there is nothing to quantize", "name a model or files");
+    const WorkFolder folder(tools_.store);
+    const std::string type = upper(order_.quantize);
+    const std::string status = fmt::format("quantizing {} model to {}", config_.file_type, type);
+    const ConversionJob job{{tools_.store.blob_path(at->digest)}, folder.path / "model.gguf", type, ""};
+    run(job, status, at->digest.text());
+    *at = tools_.store.add_file(job.to, media::model, {}, tools_.stop);
+    config_ = config_of_file(tools_.catalog, tools_.store.blob_path(at->digest).string());
   }
 
   void put_adapters() {
@@ -129,6 +178,33 @@ class Assembly {
           tools_.emit(std::move(line));
         },
         tools_.stop);
+  }
+
+  void run(const ConversionJob& job, const std::string& status, const std::string& digest) {
+    tools_.emit({{"status", status}});
+    const auto told = [&](const json::object& line) {
+      if (!line.contains("total")) return;
+      json::object out{{"status", status}, {"total", line.at("total")}, {"completed", line.at("completed")}};
+      if (!digest.empty()) out["digest"] = digest;
+      tools_.emit(std::move(out));
+    };
+    convert_in_child(job, told, tools_.stop);
+  }
+
+  void convert_files() {
+    const WorkFolder folder(tools_.store);
+    ConversionJob job;
+    for (const auto& [path, digest] : order_.files) {
+      if (!published(path)) continue;
+      const auto link = folder.path / std::filesystem::path(path).filename();
+      std::filesystem::create_symlink(tools_.store.blob_path(digest), link);
+      job.from.push_back(link);
+    }
+    job.to = folder.path / "converted.gguf";
+    job.name = order_.name.model;
+    run(job, "converting model", "");
+    layers_.push_back(tools_.store.add_file(job.to, media::model, {}, tools_.stop));
+    config_ = config_of_file(tools_.catalog, tools_.store.blob_path(layers_.back().digest).string());
   }
 
   void add_gguf(const std::string& path, const Digest& digest, uint64_t size) {
@@ -220,10 +296,6 @@ ModelConfig config_of_file(const Catalog& catalog, const std::string& path) {
 }
 
 void create_model(const CreateTools& tools, const CreateOrder& order) {
-  if (!order.quantize.empty()) {
-    throw Error(Code::unsupported, "this version does not quantize",
-                "create without \"quantize\" from a quantized file");
-  }
   std::vector<Digest> needed;
   for (const auto& [path, digest] : order.files) needed.push_back(digest);
   for (const auto& [path, digest] : order.adapters) needed.push_back(digest);
@@ -234,6 +306,7 @@ void create_model(const CreateTools& tools, const CreateOrder& order) {
   } else {
     assembly.start_from_model(order.from);
   }
+  if (!order.quantize.empty()) assembly.quantize();
   assembly.put_adapters();
   assembly.put_texts();
   assembly.write();
