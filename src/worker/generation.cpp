@@ -8,11 +8,20 @@
 namespace hearth {
 namespace {
 
+// Some templates write the beginning of the thinking themselves.
+bool opens_thinking(std::string_view prompt, const OutputFormat& format) {
+  const size_t end = prompt.find_last_not_of(" \t\r\n");
+  return !format.think_open.empty() && end != std::string_view::npos &&
+         prompt.substr(0, end + 1).ends_with(format.think_open);
+}
+
 class Generation final : public Job {
  public:
-  Generation(RequestId request_id, const Request& request, ReadyPrompt prompt, const JobContext& context)
+  Generation(RequestId request_id, const Request& request, ReadyPrompt prompt, const OutputFormat& format,
+             const JobContext& context)
       : Job(request_id),
-        reply_(request_id, request, *context.model.tokenizer, context.out),
+        reply_(request_id, request, *context.model.tokenizer, format, opens_thinking(prompt.text, format),
+               context.out),
         tokens_(std::move(prompt.tokens)),
         shift_(request.shift),
         context_(context.engine.plan().context) {
@@ -142,7 +151,9 @@ std::unique_ptr<Job> make_generation(RequestId id, const Request& request, const
   if (request.render_only || request.count_only) {
     return std::make_unique<Shown>(id, request, prompt, context.out);
   }
-  return std::make_unique<Generation>(id, request, std::move(prompt), context);
+  // Raw prompts are answered raw.
+  const OutputFormat format = request.raw ? OutputFormat{} : format_of_template(chosen.source);
+  return std::make_unique<Generation>(id, request, std::move(prompt), format, context);
 }
 
 }  // namespace hearth

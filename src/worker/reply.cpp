@@ -1,5 +1,8 @@
 #include "worker/reply.h"
 
+#include <algorithm>
+#include <random>
+
 #include "engine/sampler.h"
 #include "text/tokenizer.h"
 
@@ -12,13 +15,37 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+std::vector<std::string> tool_names(const Json& tools) {
+  std::vector<std::string> names;
+  if (!tools.is_array()) return names;
+  for (const Json& tool : tools.as_array()) {
+    const Json* function = tool.is_object() ? tool.as_object().if_contains("function") : nullptr;
+    const Json* name =
+        function != nullptr && function->is_object() ? function->as_object().if_contains("name") : nullptr;
+    if (name != nullptr && name->is_string()) names.emplace_back(name->as_string());
+  }
+  return names;
+}
+
+// The same for the same seed.
+std::string call_id(uint64_t seed, uint32_t number) {
+  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz0123456789";
+  std::mt19937_64 random(seed * 31 + number);
+  std::string id = "call_";
+  for (int i = 0; i < 8; ++i) id += letters[random() % letters.size()];
+  return id;
+}
+
 }  // namespace
 
-Reply::Reply(const RequestId& id, const Request& request, const Tokenizer& tokenizer, Outbox out)
+Reply::Reply(const RequestId& id, const Request& request, const Tokenizer& tokenizer,
+             const OutputFormat& format, bool starts_thinking, Outbox out)
     : id_(id),
       tokenizer_(tokenizer),
       detokenizer_(tokenizer, {false, false}),
       stops_(request.stop),
+      markers_{format.think_open, format.think_close, format.call_open, format.call_close},
+      parser_(format, {starts_thinking, tool_names(request.tools)}),
       out_(std::move(out)),
       logprobs_(request.logprobs),
       want_context_(request.want_context),
@@ -42,15 +69,36 @@ bool Reply::token(TokenId token, std::span<const float> logits) {
   if (statistics.generated_tokens++ == 0) note_first_token();
   if (logprobs_) note_probability(token, logits);
   if (want_context_) context.push_back(token.value);
-  const StopResult result = stops_.push(detokenizer_.push(token));
+  const StopResult result = stops_.push(text_of(token));
   const bool heard = send(result.text);
   stopped_ = result.stop.has_value();
   return heard && !stopped_;
 }
 
-bool Reply::send(const std::string& text) {
-  if (text.empty()) return true;
-  return out_(from_child::Text{id_, text, std::exchange(probabilities_, {})});
+std::string Reply::text_of(TokenId token) {
+  const std::string_view piece = tokenizer_.piece(token);
+  const bool marker =
+      tokenizer_.is_control(token) && !piece.empty() &&
+      std::any_of(markers_.begin(), markers_.end(), [&](const std::string& m) { return m == piece; });
+  return marker ? detokenizer_.flush() + std::string(piece) : detokenizer_.push(token);
+}
+
+bool Reply::send(const std::string& text, bool last) {
+  bool heard = true;
+  for (const OutputPiece& piece : parser_.push(text)) heard = send(piece) && heard;
+  if (last) {
+    for (const OutputPiece& piece : parser_.finish()) heard = send(piece) && heard;
+  }
+  return heard;
+}
+
+bool Reply::send(const OutputPiece& piece) {
+  if (const auto* thought = std::get_if<OutputThought>(&piece))
+    return out_(from_child::Thinking{id_, thought->text});
+  if (const auto* call = std::get_if<OutputCall>(&piece)) {
+    return out_(from_child::Called{id_, {call_id(statistics.seed, calls_++), call->name, call->arguments}});
+  }
+  return out_(from_child::Text{id_, std::get<OutputText>(piece).text, std::exchange(probabilities_, {})});
 }
 
 void Reply::finished(Finish why) {
@@ -67,10 +115,12 @@ void Reply::finish(const char* reason) {
   if (state == ReplyState::over) return;
   state = ReplyState::over;
   if (statistics.generated_tokens == 0) note_first_token();
+  std::string rest;
   if (!stopped_) {
-    const StopResult rest = stops_.push(detokenizer_.flush());
-    send(rest.text + stops_.flush());
+    rest = stops_.push(detokenizer_.flush()).text;
+    rest += stops_.flush();
   }
+  send(rest, true);
   if (!probabilities_.empty()) out_(from_child::Text{id_, "", std::exchange(probabilities_, {})});
   statistics.generation = seconds_since(first_token_);
   statistics.total = seconds_since(begin_);

@@ -8,6 +8,7 @@
 #include "engine/sequence.h"
 #include "protocol/messages.h"
 #include "text/detokenizer.h"
+#include "text/output.h"
 #include "text/stop.h"
 
 namespace hearth {
@@ -23,10 +24,13 @@ enum class ReplyState : uint8_t {
   over      // Done or Failed was sent
 };
 
-// One answer on its way out: tokens → characters → what stop strings leave → events.
+// One answer on its way out: tokens → characters → what stop strings leave → thinking, calls, text → events.
 class Reply final : public TokenSink {
  public:
-  Reply(const RequestId& id, const Request& request, const Tokenizer& tokenizer, Outbox out);
+  // `format` says how the model marks thinking and calls; `starts_thinking` that its prompt has opened the
+  // thinking.
+  Reply(const RequestId& id, const Request& request, const Tokenizer& tokenizer, const OutputFormat& format,
+        bool starts_thinking, Outbox out);
 
   bool token(TokenId token, std::span<const float> logits) override;
   void finished(Finish why) override;
@@ -41,13 +45,18 @@ class Reply final : public TokenSink {
 
  private:
   void note_probability(TokenId token, std::span<const float> logits);
-  bool send(const std::string& text);
+  std::string text_of(TokenId token);
+  bool send(const std::string& text, bool last = false);
+  bool send(const OutputPiece& piece);
   void note_first_token();
 
   RequestId id_;
   const Tokenizer& tokenizer_;
   Detokenizer detokenizer_;
   StopScanner stops_;
+  std::vector<std::string> markers_;  // shown to the parser even where they are control tokens
+  OutputParser parser_;
+  uint32_t calls_ = 0;
   Outbox out_;
   std::optional<uint32_t> logprobs_;
   std::vector<from_child::TokenProbability> probabilities_;  // not sent yet

@@ -276,6 +276,39 @@ TEST(Session, ACancelledRequestEndsAtOnceAndItsNeighbourGoesOn) {
   EXPECT_EQ(driver.heard[b.value].reason, "stop");
 }
 
+// Tokens of a model's making, without a model: what the reply makes of them.
+TEST(ReplyText, ThinkingAndCallsAreToldApart) {
+  const OpenModel model = OpenModel::open("");
+  std::vector<FromChild> told;
+  Request request;
+  request.tools = json::parse(R"([{"type":"function","function":{"name":"sum"}}])");
+  const OutputFormat format{"<think>", "</think>", CallStyle::tagged, "<tool_call>", "</tool_call>"};
+  Reply reply({7}, request, *model.tokenizer, format, false, [&](const FromChild& m) {
+    told.push_back(m);
+    return true;
+  });
+  reply.statistics.seed = 5;
+  const std::string text =
+      "<think>two numbers</think>Well. <tool_call>{\"name\":\"sum\",\"arguments\":{\"a\":1}}</tool_call>";
+  for (const TokenId t : model.tokenizer->encode(text, {false, false})) reply.token(t, {});
+  reply.finished(Finish::end_of_text);
+  std::string thought, said;
+  std::vector<ToolCall> calls;
+  for (const FromChild& m : told) {
+    if (const auto* t = std::get_if<from_child::Thinking>(&m)) thought += t->text;
+    if (const auto* t = std::get_if<from_child::Text>(&m)) said += t->text;
+    if (const auto* c = std::get_if<from_child::Called>(&m)) calls.push_back(c->call);
+  }
+  EXPECT_EQ(thought, "two numbers");
+  EXPECT_EQ(said, "Well.");
+  ASSERT_EQ(calls.size(), 1U);
+  EXPECT_EQ(calls[0].name, "sum");
+  EXPECT_EQ(calls[0].arguments.at("a"), 1);
+  EXPECT_TRUE(calls[0].id.starts_with("call_"));
+  EXPECT_EQ(calls[0].id.size(), 13U);
+  EXPECT_EQ(std::get<from_child::Done>(told.back()).reason, "stop");
+}
+
 // The embedding model that travels with the project, with a vocabulary, as a file.
 std::filesystem::path embedding_file() {
   const Json recipe = test::with_byte_tokens(test::read_json(test::fixture("qwen3-embed")).at("gguf"));
