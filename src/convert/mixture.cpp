@@ -14,30 +14,30 @@
 namespace hearth {
 namespace {
 
-constexpr Exception q2_k[] = {{Part::attn_v, Where::everywhere, DType::q4_k, true},
-                              {Part::attn_v, Where::everywhere, DType::q3_k},
-                              {Part::attn_output, Where::everywhere, DType::q3_k},
-                              {Part::ffn_down, Where::everywhere, DType::q3_k}};
-constexpr Exception q3_k_m[] = {{Part::attn_v, Where::first_two, DType::q5_k},
-                                {Part::attn_v, Where::everywhere, DType::q4_k},
-                                {Part::attn_qkv, Where::everywhere, DType::q4_k},
-                                {Part::attn_output, Where::everywhere, DType::q4_k},
-                                {Part::ffn_down, Where::first_sixteenth, DType::q5_k},
-                                {Part::ffn_down, Where::everywhere, DType::q4_k}};
-constexpr Exception q3_k_l[] = {{Part::attn_v, Where::everywhere, DType::q5_k},
-                                {Part::attn_qkv, Where::everywhere, DType::q4_k},
-                                {Part::attn_output, Where::everywhere, DType::q5_k},
-                                {Part::ffn_down, Where::everywhere, DType::q5_k}};
-constexpr Exception q4_k_s[] = {{Part::attn_v, Where::first_four, DType::q5_k},
-                                {Part::ffn_down, Where::first_eighth, DType::q5_k}};
-constexpr Exception q4_k_m[] = {{Part::attn_v, Where::spread, DType::q6_k},
-                                {Part::attn_qkv, Where::everywhere, DType::q5_k},
-                                {Part::ffn_down, Where::spread, DType::q6_k}};
-constexpr Exception q5_k_m[] = {{Part::attn_v, Where::spread, DType::q6_k},
-                                {Part::attn_qkv, Where::everywhere, DType::q6_k},
-                                {Part::ffn_down, Where::spread, DType::q6_k}};
-constexpr Exception iq4[] = {{Part::attn_v, Where::everywhere, DType::q5_k, true},
-                             {Part::ffn_down, Where::first_eighth, DType::q5_k}};
+constexpr MixtureException q2_k[] = {{MatrixPart::attn_v, LayerRange::everywhere, DType::q4_k, true},
+                                     {MatrixPart::attn_v, LayerRange::everywhere, DType::q3_k},
+                                     {MatrixPart::attn_output, LayerRange::everywhere, DType::q3_k},
+                                     {MatrixPart::ffn_down, LayerRange::everywhere, DType::q3_k}};
+constexpr MixtureException q3_k_m[] = {{MatrixPart::attn_v, LayerRange::first_two, DType::q5_k},
+                                       {MatrixPart::attn_v, LayerRange::everywhere, DType::q4_k},
+                                       {MatrixPart::attn_qkv, LayerRange::everywhere, DType::q4_k},
+                                       {MatrixPart::attn_output, LayerRange::everywhere, DType::q4_k},
+                                       {MatrixPart::ffn_down, LayerRange::first_sixteenth, DType::q5_k},
+                                       {MatrixPart::ffn_down, LayerRange::everywhere, DType::q4_k}};
+constexpr MixtureException q3_k_l[] = {{MatrixPart::attn_v, LayerRange::everywhere, DType::q5_k},
+                                       {MatrixPart::attn_qkv, LayerRange::everywhere, DType::q4_k},
+                                       {MatrixPart::attn_output, LayerRange::everywhere, DType::q5_k},
+                                       {MatrixPart::ffn_down, LayerRange::everywhere, DType::q5_k}};
+constexpr MixtureException q4_k_s[] = {{MatrixPart::attn_v, LayerRange::first_four, DType::q5_k},
+                                       {MatrixPart::ffn_down, LayerRange::first_eighth, DType::q5_k}};
+constexpr MixtureException q4_k_m[] = {{MatrixPart::attn_v, LayerRange::spread, DType::q6_k},
+                                       {MatrixPart::attn_qkv, LayerRange::everywhere, DType::q5_k},
+                                       {MatrixPart::ffn_down, LayerRange::spread, DType::q6_k}};
+constexpr MixtureException q5_k_m[] = {{MatrixPart::attn_v, LayerRange::spread, DType::q6_k},
+                                       {MatrixPart::attn_qkv, LayerRange::everywhere, DType::q6_k},
+                                       {MatrixPart::ffn_down, LayerRange::spread, DType::q6_k}};
+constexpr MixtureException iq4[] = {{MatrixPart::attn_v, LayerRange::everywhere, DType::q5_k, true},
+                                    {MatrixPart::ffn_down, LayerRange::first_eighth, DType::q5_k}};
 
 constexpr std::array mixtures{
     Mixture{"F32", 0, DType::f32, DType::f32, {}},
@@ -84,48 +84,49 @@ Place place_of(std::string_view tensor) {
   return place;
 }
 
-Part part_of(std::string_view name) {
-  if (name == "attn_v") return Part::attn_v;
-  if (name == "attn_k") return Part::attn_k;
-  if (name == "attn_qkv") return Part::attn_qkv;
-  if (name == "attn_output") return Part::attn_output;
-  if (name == "ffn_down" || name == "ffn_down_exps") return Part::ffn_down;
-  return Part::other;
+MatrixPart part_of(std::string_view name) {
+  if (name == "attn_v") return MatrixPart::attn_v;
+  if (name == "attn_k") return MatrixPart::attn_k;
+  if (name == "attn_qkv") return MatrixPart::attn_qkv;
+  if (name == "attn_output") return MatrixPart::attn_output;
+  if (name == "ffn_down" || name == "ffn_down_exps") return MatrixPart::ffn_down;
+  return MatrixPart::other;
 }
 
-bool holds(Where where, uint32_t layer, uint32_t layers) {
+bool holds(LayerRange where, uint32_t layer, uint32_t layers) {
   switch (where) {
-    case Where::everywhere: return true;
-    case Where::spread: return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
-    case Where::first_eighth: return layer < layers / 8;
-    case Where::first_sixteenth: return layer < layers / 16;
-    case Where::first_four: return layer < 4;
-    case Where::first_two: return layer < 2;
+    case LayerRange::everywhere: return true;
+    case LayerRange::spread:
+      return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
+    case LayerRange::first_eighth: return layer < layers / 8;
+    case LayerRange::first_sixteenth: return layer < layers / 16;
+    case LayerRange::first_four: return layer < 4;
+    case LayerRange::first_two: return layer < 2;
   }
   return false;
 }
 
 // Eight experts share few attention weights: these are kept finer, at hardly any cost in size.
-DType of_eight_experts(Part part, DType type) {
-  if (part == Part::attn_v || part == Part::attn_k) return DType::q8_0;
-  if (part == Part::attn_output && type_info(type).block_bytes * 8 < 5 * type_info(type).block_values)
+DType of_eight_experts(MatrixPart part, DType type) {
+  if (part == MatrixPart::attn_v || part == MatrixPart::attn_k) return DType::q8_0;
+  if (part == MatrixPart::attn_output && type_info(type).block_bytes * 8 < 5 * type_info(type).block_values)
     return DType::q5_k;
   return type;
 }
 
 DType of_layer(const Mixture& m, const MixtureFacts& facts, std::string_view tensor) {
   const Place place = place_of(tensor);
-  const Part part = part_of(place.part);
+  const MatrixPart part = part_of(place.part);
   const bool shared = facts.heads >= 4 * std::max(facts.kv_heads, 1U);
   DType type = m.most;
-  for (const Exception& e : m.exceptions) {
+  for (const MixtureException& e : m.exceptions) {
     if (e.part != part || (e.shared_heads && !shared) || !holds(e.where, place.layer, facts.layers)) continue;
     type = e.type;
     break;
   }
   if (facts.experts == 8) type = of_eight_experts(part, type);
   // In models of 70 billion parameters eight query heads share each value head.
-  if (facts.layers == 80 && part == Part::attn_v && (type == DType::q3_k || type == DType::q4_k))
+  if (facts.layers == 80 && part == MatrixPart::attn_v && (type == DType::q3_k || type == DType::q4_k))
     type = DType::q5_k;
   return type;
 }

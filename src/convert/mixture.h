@@ -13,15 +13,15 @@
 namespace hearth {
 
 // Parts of a model whose matrices a mixture may treat apart.
-enum class Part : uint8_t { attn_v, attn_k, attn_qkv, attn_output, ffn_down, other };
+enum class MatrixPart : uint8_t { attn_v, attn_k, attn_qkv, attn_output, ffn_down, other };
 
 // Layers that an exception holds for. `spread`: the first and last eighth and every third between.
-enum class Where : uint8_t { everywhere, spread, first_eighth, first_sixteenth, first_four, first_two };
+enum class LayerRange : uint8_t { everywhere, spread, first_eighth, first_sixteenth, first_four, first_two };
 
 // The first exception that fits decides.
-struct Exception {
-  Part part;
-  Where where;
+struct MixtureException {
+  MatrixPart part;
+  LayerRange where;
   DType type;
   bool shared_heads = false;  // only where four or more query heads share a key/value head
 };
@@ -30,7 +30,7 @@ struct Mixture {
   std::string_view name;
   uint32_t file_type;  // general.file_type
   DType most, output;  // output: the output matrix, or the embedding table where they are one
-  std::span<const Exception> exceptions;
+  std::span<const MixtureException> exceptions;
   bool quantized() const { return type_info(most).block_values > 1; }
 };
 
@@ -52,8 +52,8 @@ MixtureFacts mixture_facts(const Gguf& file);
 // False for what stays as it is in every mixture: vectors, norms, routers, positions, what is no weight.
 bool is_quantizable(std::string_view tensor, uint32_t dimensions);
 
-// The type of a quantizable tensor with rows of `cols` values. Where the blocks of the mixture's type do not
-// divide the row, a type of similar size whose blocks do.
+// The type of a quantizable tensor with rows of `cols` values. LayerRange the blocks of the mixture's type do
+// not divide the row, a type of similar size whose blocks do.
 DType type_for(const Mixture& mixture, const MixtureFacts& facts, std::string_view tensor, uint64_t cols);
 
 }  // namespace hearth

@@ -46,7 +46,11 @@ ModelSource source_of(const Gguf& file, std::string name) {
                               [data = t.data](uint64_t first, std::span<std::byte> out) {
                                 std::memcpy(out.data(), data.data() + first, out.size());
                               },
-                              [&file, &t] { file.forget(t); }});
+                              [&file, t](uint64_t first, uint64_t count) {
+                                TensorInfo part = t;
+                                part.data = t.data.subspan(first, count);
+                                file.forget(part);
+                              }});
   }
   return source;
 }

@@ -192,18 +192,17 @@ Written write_model(const ModelSource& source, int fd, const WriteOptions& o, co
   uint64_t completed = 0, total = 0;
   for (const SourceTensor& t : source.tensors) total += t.size_bytes();
   const uint32_t file_type = o.mixture != nullptr ? o.mixture->file_type : file_type_of(source);
-  const auto done = [&](const SourceTensor& t, uint64_t source_bytes, bool last) {
-    completed += source_bytes;
-    if (last && t.forget) t.forget();
-    if (progress) progress(completed, total);
-  };
   const auto fill = [&](const SourceTensor& t, DType target) -> GgufWriter::Fill {
     const TypeInfo& from = type_info(t.type);
     const TypeInfo& to = type_info(target);
-    const uint64_t values = t.values();
-    const auto report = [&, values](uint64_t first, uint64_t bytes) {
-      const uint64_t end = (first + bytes) / to.block_bytes * to.block_values;
-      done(t, bytes / to.block_bytes * to.block_values / from.block_values * from.block_bytes, end == values);
+    // Called with what was written; the same values lie elsewhere in the source.
+    const auto report = [&](uint64_t first, uint64_t bytes) {
+      const auto in_source = [&](uint64_t n) {
+        return n / to.block_bytes * to.block_values / from.block_values * from.block_bytes;
+      };
+      completed += in_source(bytes);
+      if (t.forget) t.forget(in_source(first), in_source(bytes));
+      if (progress) progress(completed, total);
     };
     if (target == t.type) {
       return [&t, report](uint64_t first, std::span<std::byte> out) {

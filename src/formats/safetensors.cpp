@@ -227,8 +227,8 @@ const SafeTensor* Safetensors::find(std::string_view name) const noexcept {
   return at == names_.end() ? nullptr : &tensors_[at->second];
 }
 
-void Safetensors::forget(const SafeTensor& tensor) const noexcept {
-  for (const auto& map : maps_) map->forget(tensor.data);
+void Safetensors::forget(std::span<const std::byte> data) const noexcept {
+  for (const auto& map : maps_) map->forget(data);
 }
 
 }  // namespace hearth

@@ -40,8 +40,8 @@ class Safetensors {
 
   std::span<const SafeTensor> tensors() const noexcept { return tensors_; }
   const SafeTensor* find(std::string_view name) const noexcept;
-  // Lets go of the memory that reading the tensor has taken; it can be read again.
-  void forget(const SafeTensor& tensor) const noexcept;
+  // Lets go of the memory that reading this part of a tensor has taken; it can be read again.
+  void forget(std::span<const std::byte> data) const noexcept;
 
  private:
   Safetensors() = default;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 
 #include "base/error.h"
 #include "convert/huggingface/tokenizer.h"
@@ -302,6 +303,72 @@ TEST(Huggingface, SaysWhatIsWrongWithTheFiles) {
   tokenizer(true, "vocab", nullptr, Code::corrupt_file, "vocabulary");
   tokenizer(true, "merges", json::array{"one"}, Code::corrupt_file, "merge");
   tokenizer(false, "pre_tokenizer", nullptr, Code::unsupported, "pre-tokenizer");
+}
+
+// Replaces a random value somewhere in the tree.
+void damage(Json& value, std::mt19937& random) {
+  const auto odd = [&]() -> Json {
+    switch (random() % 10) {
+      case 0: return nullptr;
+      case 1: return -1;
+      case 2: return 4294967296ULL;
+      case 3: return 1e308;
+      case 4: return "";
+      case 5: return "\xff\xfe";
+      case 6: return json::array{1, "a", nullptr};
+      case 7: return json::object{{"type", "Sequence"}, {"content", 3}};
+      case 8: return true;
+      default: return 0;
+    }
+  };
+  if (value.is_object() && !value.get_object().empty() && random() % 8 != 0) {
+    auto at = value.get_object().begin();
+    std::advance(at, static_cast<std::ptrdiff_t>(random() % std::min<size_t>(value.get_object().size(), 20)));
+    damage(at->value(), random);
+  } else if (value.is_array() && !value.get_array().empty() && random() % 4 != 0) {
+    damage(value.get_array()[random() % value.get_array().size()], random);
+  } else {
+    value = odd();
+  }
+}
+
+// Whatever stands in the JSON files: a model, or an Error; nothing else.
+TEST(Huggingface, HostileJsonIsAnErrorOrAModel) {
+  const auto image = model("llama");
+  const Gguf original = Gguf::parse(image, "llama");
+  const Folder folder("publish");
+  json::object config = test::published_config(original, "LlamaForCausalLM");
+  config["rope_scaling"] =
+      json::parse(R"({"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,)"
+                  R"("original_max_position_embeddings":256})");
+  test::publish(original, folder, config);
+  json::object tokenizer = test::published_tokenizer();
+  tokenizer["post_processor"] = json::parse(
+      R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}]})");
+  const std::pair<const char*, Json> files[] = {
+      {"config.json", config},
+      {"tokenizer.json", tokenizer},
+      {"tokenizer_config.json",
+       json::parse(
+           R"({"bos_token":{"content":"<s>"},"add_bos_token":true,"chat_template":[{"name":"default","template":"x"}]})")},
+      {"generation_config.json", json::parse(R"({"eos_token_id":[2,3]})")}};
+  std::mt19937 random(17);
+  size_t refused = 0, accepted = 0;
+  for (int round = 0; round < 1500; ++round) {
+    for (const auto& [name, whole] : files) {
+      Json content = whole;
+      if (random() % 3 == 0) damage(content, random);
+      test::write_text(folder / name, json::serialize(content));
+    }
+    try {
+      planned_bytes(open_huggingface(folder.path), {});
+      ++accepted;
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 300U);
+  EXPECT_GT(accepted, 300U);
 }
 
 TEST(Huggingface, AWindowCutsTheContext) {

@@ -150,7 +150,7 @@ class Mapper {
     const std::string name = to + std::string(rule.gguf);
     std::vector<uint64_t> dims{t->shape.rbegin(), t->shape.rend()};
     out_.push_back({name, vector || router ? DType::f32 : t->type->type, std::move(dims), reader(rule, *t),
-                    [files = files_, t] { files->forget(*t); }});
+                    forgetter(*t, vector || router)});
   }
 
   // One matrix per expert, one behind the other.
@@ -176,9 +176,21 @@ class Mapper {
                         out = out.subspan(n);
                       }
                     },
-                    [files = files_, parts] {
-                      for (const SafeTensor* part : parts) files->forget(*part);
+                    [files = files_, parts, each](uint64_t first, uint64_t count) {
+                      for (uint64_t e = first / each; e < parts.size() && e * each < first + count; ++e) {
+                        const uint64_t begin = std::max(first, e * each),
+                                       end = std::min(first + count, (e + 1) * each);
+                        files->forget(parts[e]->data.subspan(begin - e * each, end - begin));
+                      }
                     }});
+  }
+
+  // Reordered rows stay within their heads, so that what is asked for again is little. Vectors are not worth
+  // it.
+  std::function<void(uint64_t, uint64_t)> forgetter(const SafeTensor& t, bool small) const {
+    if (small) return {};
+    return
+        [files = files_, &t](uint64_t first, uint64_t count) { files->forget(t.data.subspan(first, count)); };
   }
 
   GgufWriter::Fill reader(const Rule& rule, const SafeTensor& t) const {

@@ -29,7 +29,7 @@ void round(const float* x, std::byte* b) {
 void encode(const float* x, const float* importance, std::byte* b) {
   using Levels = Ascending<iq4_levels>;
   const float* w = weights_or_ones(importance);
-  const float scale = search_scale<Levels, 32>(x, w, {0.85F, 1.25F, 5});
+  const float scale = search_scale<Levels, 32>(x, w, {0.85F, 1.3F, 9});
   const float d = put_rounded(b, best_half<Levels, 32>(x, w, scale, 1)), inverse = d != 0 ? 1 / d : 0;
   pack(b, [&](uint32_t i) { return Levels::number(x[i] * inverse); });
 }

@@ -44,7 +44,7 @@ void round(const float* x, std::byte* b) {
 
 void encode(const float* x, const float* importance, std::byte* b) {
   const ScaleSearch<Ascending<iq4_levels>, 8, 32, -32, 31> a(x, weights_or_ones(importance),
-                                                             {0.85F, 1.25F, 5});
+                                                             {0.85F, 1.3F, 9});
   put_f16(b, a.d);
   pack(b, a.scale, [&](uint32_t e) { return a.q[e / 32][e % 32]; });
 }

@@ -49,21 +49,36 @@ struct Integers {
   }
 };
 
-// Sixteen levels in ascending order, given by a table.
+// Sixteen integer levels in ascending order, given by a table. The borders between them are multiples of a
+// half: a table over the doubled number, rounded down, finds the level without comparing.
 template <const std::array<float, 16>& Table>
 struct Ascending {
   static constexpr float lowest = Table[0], highest = Table[15];
-  static Lanes snap(Lanes t) {
-    Lanes level = lanes(Table[0]);
-    for (uint32_t i = 0; i < 15; ++i)
-      level += t > lanes((Table[i] + Table[i + 1]) / 2) ? lanes(Table[i + 1] - Table[i]) : lanes(0);
-    return level;
-  }
-  static int number(float t) {
+  static constexpr int first = 2 * static_cast<int>(Table[0]) - 1, last = 2 * static_cast<int>(Table[15]) + 1;
+
+  static constexpr int number_from_table(int doubled) {
     int n = 0;
-    for (uint32_t i = 0; i < 15; ++i) n += t > (Table[i] + Table[i + 1]) / 2 ? 1 : 0;
+    for (uint32_t i = 0; i < 15; ++i) n += static_cast<float>(doubled) >= Table[i] + Table[i + 1] ? 1 : 0;
     return n;
   }
+  static constexpr auto numbers = [] {
+    std::array<uint8_t, last - first + 1> all{};
+    for (int k = first; k <= last; ++k)
+      all[static_cast<size_t>(k - first)] = static_cast<uint8_t>(number_from_table(k));
+    return all;
+  }();
+  static constexpr auto levels = [] {
+    std::array<float, last - first + 1> all{};
+    for (size_t k = 0; k < all.size(); ++k) all[k] = Table[numbers[k]];
+    return all;
+  }();
+
+  static size_t place(float above_first) { return static_cast<size_t>(static_cast<int>(above_first)); }
+  static Lanes snap(Lanes t) {
+    const Lanes at = bounded(t + t - lanes(first), 0, last - first);
+    return Lanes{levels[place(at[0])], levels[place(at[1])], levels[place(at[2])], levels[place(at[3])]};
+  }
+  static int number(float t) { return numbers[place(bounded(t + t - first, 0, last - first))]; }
 };
 
 // The caller's weights of a block of at most 256 values, or ones.
