@@ -44,7 +44,7 @@ Modelfile read_modelfile(const CreateOptions& o) {
 }
 
 // Sends a file unless the server has it; its digest.
-std::string upload(ApiClient& client, const fs::path& file, Progress& progress) {
+std::string upload(ApiClient& client, const fs::path& file, ProgressView& progress) {
   const Digest digest = digest_of_file(file);
   const std::string path = "/api/blobs/" + digest.text();
   if (client.head(path) == 200) return digest.text();
@@ -69,13 +69,13 @@ std::string upload(ApiClient& client, const fs::path& file, Progress& progress) 
 }
 
 // Files of a path, or of a folder, by name.
-void add_files(ApiClient& client, const fs::path& path, json::object& files, Progress& progress) {
+void add_files(ApiClient& client, const fs::path& path, json::object& files, ProgressView& progress) {
   const std::vector<fs::path> all =
       fs::is_directory(path) ? files_of_folder(path) : std::vector<fs::path>{path};
   for (const fs::path& file : all) files[file.filename().string()] = upload(client, file, progress);
 }
 
-json::object order_of(ApiClient& client, const Modelfile& m, const fs::path& base, Progress& progress) {
+json::object order_of(ApiClient& client, const Modelfile& m, const fs::path& base, ProgressView& progress) {
   json::object order, files, adapters;
   for (const std::string& from : m.from) {
     const fs::path path = expanded(from, base);
@@ -116,7 +116,7 @@ void create(const CreateOptions& o) {
   const fs::path base = o.file.empty() || o.file == "-" ? fs::path(".") : fs::path(o.file).parent_path();
   json::object order;
   {
-    Progress progress(STDERR_FILENO, ::isatty(STDERR_FILENO) != 0);
+    ProgressView progress(STDERR_FILENO, ::isatty(STDERR_FILENO) != 0);
     order = order_of(client, modelfile, base, progress);
   }
   order["model"] = o.model;

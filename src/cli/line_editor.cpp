@@ -207,9 +207,9 @@ EditBuffer::Event EditBuffer::escape_done() {
   return Event::redraw;
 }
 
-Layout lay_out(std::string_view prompt, std::string_view next_prompt, const std::string& text, size_t cursor,
-               uint32_t columns) {
-  Layout out{{std::string(prompt)}, 0, 0};
+LineLayout lay_out(std::string_view prompt, std::string_view next_prompt, const std::string& text,
+                   size_t cursor, uint32_t columns) {
+  LineLayout out{{std::string(prompt)}, 0, 0};
   uint32_t column = display_width(prompt);
   const auto new_row = [&](std::string_view begin) {
     out.rows.emplace_back(begin);
@@ -261,7 +261,7 @@ void LineEditor::write(std::string_view bytes) const {
 // shows the part that ends at the cursor.
 void LineEditor::draw(std::string_view prompt, std::string_view placeholder, const EditBuffer& buffer) {
   const Terminal::Size size = terminal_.size();
-  Layout layout = lay_out(prompt, continuation, buffer.text(), buffer.cursor(), size.columns);
+  LineLayout layout = lay_out(prompt, continuation, buffer.text(), buffer.cursor(), size.columns);
   if (buffer.text().empty() && display_width(prompt) + display_width(placeholder) < size.columns) {
     layout.rows.back() += fmt::format("\x1b[90m{}\x1b[0m", placeholder);
   }

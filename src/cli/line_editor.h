@@ -56,13 +56,13 @@ class EditBuffer {
 // A text as rows of a terminal that is `columns` wide, and where the cursor stands. The prompt comes before
 // the first line, the continuation before each further one. Control characters are shown as one harmless
 // sign, a tab as four blanks.
-struct Layout {
+struct LineLayout {
   std::vector<std::string> rows;
   size_t cursor_row = 0;
   uint32_t cursor_column = 0;
 };
-Layout lay_out(std::string_view prompt, std::string_view continuation, const std::string& text, size_t cursor,
-               uint32_t columns);
+LineLayout lay_out(std::string_view prompt, std::string_view continuation, const std::string& text,
+                   size_t cursor, uint32_t columns);
 
 // Reads lines from the terminal with editing and history. The terminal is the editor's as long as it lives:
 // between two lines, what is typed waits for the next.

@@ -29,14 +29,15 @@ std::string short_time(double seconds) {
 
 }  // namespace
 
-Progress::Progress(int fd, bool terminal, uint32_t width) : fd_(fd), terminal_(terminal), width_(width) {
+ProgressView::ProgressView(int fd, bool terminal, uint32_t width)
+    : fd_(fd), terminal_(terminal), width_(width) {
   if (width_ == 0) width_ = terminal ? terminal_width(fd) : 80;
   if (width_ == 0) width_ = 80;
 }
 
-Progress::~Progress() { finish(); }
+ProgressView::~ProgressView() { finish(); }
 
-void Progress::put(const std::string& text) const {
+void ProgressView::put(const std::string& text) const {
   for (size_t at = 0; at < text.size();) {
     const ssize_t n = ::write(fd_, text.data() + at, text.size() - at);
     if (n <= 0) return;
@@ -44,7 +45,7 @@ void Progress::put(const std::string& text) const {
   }
 }
 
-void Progress::update(const std::string& status, uint64_t completed, uint64_t total) {
+void ProgressView::update(const std::string& status, uint64_t completed, uint64_t total) {
   if (total > 0 && completed == 0) return;
   const auto same = [&](const Line& l) { return l.status == status; };
   auto at = std::find_if(lines_.begin(), lines_.end(), same);
@@ -63,7 +64,7 @@ void Progress::update(const std::string& status, uint64_t completed, uint64_t to
 }
 
 // "pulling 0123456789ab:  45% ▕███   ▏ 1.2 GB/3.4 GB  35 MB/s  1m05s"
-std::string Progress::text_of(const Line& line) const {
+std::string ProgressView::text_of(const Line& line) const {
   if (line.total == 0) return line.done ? line.status : line.status + " " + spinner[frame_ % spinner.size()];
   const uint64_t percent = std::min<uint64_t>(100, line.completed * 100 / line.total);
   const std::string front = fmt::format("{}: {:>3}% ▕", line.status, percent);
@@ -86,7 +87,7 @@ std::string Progress::text_of(const Line& line) const {
   return front + repeated("█", filled) + std::string(room - filled, ' ') + back;
 }
 
-void Progress::draw(bool last) {
+void ProgressView::draw(bool last) {
   last_draw_ = Clock::now();
   ++frame_;
   std::string out = drawn_ > 0 ? fmt::format("\x1b[{}A", drawn_) : "";
@@ -98,7 +99,7 @@ void Progress::draw(bool last) {
   put(out);
 }
 
-void Progress::finish() {
+void ProgressView::finish() {
   if (terminal_ && !lines_.empty()) draw(true);
   lines_.clear();
   drawn_ = 0;

@@ -9,13 +9,13 @@ namespace hearth {
 
 // What a server reports while it works: lines of status, and bars of what is transferred. On a terminal they
 // are redrawn ten times a second; elsewhere each status is printed once, without control codes.
-class Progress {
+class ProgressView {
  public:
   // `fd` is standard error's, in tests another one. `width` 0 = as wide as the terminal.
-  explicit Progress(int fd, bool terminal, uint32_t width = 0);
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-  ~Progress();
+  explicit ProgressView(int fd, bool terminal, uint32_t width = 0);
+  ProgressView(const ProgressView&) = delete;
+  ProgressView& operator=(const ProgressView&) = delete;
+  ~ProgressView();
 
   // One event of a pull, push or create. Those with a total are bars, one per status.
   void update(const std::string& status, uint64_t completed, uint64_t total);

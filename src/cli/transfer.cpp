@@ -14,7 +14,7 @@
 namespace hearth {
 
 void follow_progress(ApiClient& client, const std::string& path, const Json& body) {
-  Progress progress(STDERR_FILENO, ::isatty(STDERR_FILENO) != 0);
+  ProgressView progress(STDERR_FILENO, ::isatty(STDERR_FILENO) != 0);
   bool success = false;
   client.stream(path, body, [&](const Json& line) {
     const json::object& o = line.as_object();

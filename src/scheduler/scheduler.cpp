@@ -18,7 +18,7 @@ class Scheduler::Impl {
        std::unique_ptr<WorkerFactory> factory)
       : factory_(std::move(factory)), timer_(executor), pool_(policy, *factory_, world(executor)) {}
 
-  Pool& pool() noexcept { return pool_; }
+  WorkerPool& pool() noexcept { return pool_; }
 
  private:
   Surroundings world(const boost::asio::any_io_executor& executor) {
@@ -53,7 +53,7 @@ class Scheduler::Impl {
   std::unique_ptr<WorkerFactory> factory_;
   boost::asio::steady_timer timer_;
   std::optional<Time> armed_;
-  Pool pool_;
+  WorkerPool pool_;
 };
 
 Scheduler::Scheduler(boost::asio::any_io_executor executor, SchedulerPolicy policy)

@@ -46,16 +46,16 @@ using Handler = Awaitable<void> (*)(House&, Exchange&);
 
 enum class DialectKind : uint8_t { ollama, openai, anthropic };
 
-struct Route {
+struct HttpRoute {
   std::string_view method, path;  // a path that ends in "/*" takes everything below
   DialectKind dialect;
   Handler handler;
 };
 
 // The tables, one per group of routes.
-std::span<const Route> inference_routes();
-std::span<const Route> model_routes();
-std::span<const Route> transfer_routes();
+std::span<const HttpRoute> inference_routes();
+std::span<const HttpRoute> model_routes();
+std::span<const HttpRoute> transfer_routes();
 
 inline constexpr std::string_view json_type = "application/json; charset=utf-8";
 // No body of a request is read into memory beyond this; blobs are streamed to the disk.

@@ -40,21 +40,21 @@ StoreOptions store_options(const ServerOptions& o) {
   return s;
 }
 
-bool route_matches(const Route& r, std::string_view path) {
+bool route_matches(const HttpRoute& r, std::string_view path) {
   if (!r.path.ends_with("/*")) return r.path == path;
   const std::string_view front = r.path.substr(0, r.path.size() - 1);
   return path.size() > front.size() && path.starts_with(front);
 }
 
 struct Found {
-  const Route* route = nullptr;
+  const HttpRoute* route = nullptr;
   bool path_known = false;
 };
 
 Found find_route(std::string_view method, std::string_view path) {
   Found found;
   for (const auto group : {inference_routes(), model_routes(), transfer_routes()}) {
-    for (const Route& r : group) {
+    for (const HttpRoute& r : group) {
       if (!route_matches(r, path)) continue;
       found.path_known = true;
       if (r.method == method) found.route = &r;

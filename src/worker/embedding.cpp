@@ -5,15 +5,15 @@
 #include <chrono>
 #include <cmath>
 
-#include "worker/job.h"
+#include "worker/work.h"
 
 namespace hearth {
 namespace {
 
-class Embedding final : public Job {
+class Embedding final : public Work {
  public:
-  Embedding(RequestId request_id, const Request& request, const JobContext& context)
-      : Job(request_id), out_(context.out), normalise_(request.normalise) {
+  Embedding(RequestId request_id, const Request& request, const WorkContext& context)
+      : Work(request_id), out_(context.out), normalise_(request.normalise) {
     statistics_.load = context.load_seconds;
     texts_.resize(request.embed.size());
     for (size_t i = 0; i < texts_.size(); ++i) {
@@ -71,7 +71,7 @@ class Embedding final : public Job {
   };
   static bool is_running(const Entry& text) { return text.running; }
 
-  std::vector<TokenId> tokens_of(const std::string& text, bool truncate, const JobContext& context) {
+  std::vector<TokenId> tokens_of(const std::string& text, bool truncate, const WorkContext& context) {
     const Tokenizer& tokenizer = *context.model.tokenizer;
     auto tokens = tokenizer.encode(text, {true, false});
     const uint32_t most = context.engine.plan().context;
@@ -131,7 +131,7 @@ class Embedding final : public Job {
 
 }  // namespace
 
-std::unique_ptr<Job> make_embedding(RequestId id, const Request& request, const JobContext& context) {
+std::unique_ptr<Work> make_embedding(RequestId id, const Request& request, const WorkContext& context) {
   if (!context.engine.model().program.pooled) {
     throw Error(Code::unsupported,
                 fmt::format("\"{}\" does not support embeddings: it makes text",

@@ -1,9 +1,9 @@
 // Jobs that answer in text.
 #include <algorithm>
 
-#include "worker/job.h"
 #include "worker/prompt.h"
 #include "worker/sampling.h"
+#include "worker/work.h"
 
 namespace hearth {
 namespace {
@@ -15,11 +15,11 @@ bool opens_thinking(std::string_view prompt, const OutputFormat& format) {
          prompt.substr(0, end + 1).ends_with(format.think_open);
 }
 
-class Generation final : public Job {
+class Generation final : public Work {
  public:
   Generation(RequestId request_id, const Request& request, ReadyPrompt prompt, const OutputFormat& format,
-             const JobContext& context)
-      : Job(request_id),
+             const WorkContext& context)
+      : Work(request_id),
         reply_(request_id, request, *context.model.tokenizer, format, opens_thinking(prompt.text, format),
                context.out),
         tokens_(std::move(prompt.tokens)),
@@ -48,9 +48,9 @@ class Generation final : public Job {
 
   void advance(Sequences& sequences) override {
     if (!placed_) return;
-    if (reply_.state == ReplyState::full) go_on(sequences);
-    if (reply_.state == ReplyState::starved) step_aside(sequences);
-    if (reply_.state == ReplyState::over) release(sequences);
+    if (reply_.state == AnswerState::full) go_on(sequences);
+    if (reply_.state == AnswerState::starved) step_aside(sequences);
+    if (reply_.state == AnswerState::over) release(sequences);
   }
 
   void cancel(Sequences& sequences) override {
@@ -66,7 +66,7 @@ class Generation final : public Job {
   }
 
   bool waiting() const override { return !placed_ && !over(); }
-  bool over() const override { return reply_.state == ReplyState::over; }
+  bool over() const override { return reply_.state == AnswerState::over; }
 
  private:
   Task task(std::vector<TokenId> tokens) {
@@ -87,14 +87,14 @@ class Generation final : public Job {
     const size_t discard = std::max<size_t>((all.size() - keep_) / 2, 1);
     if (keep_ + discard >= all.size()) return reply_.finish("length");
     const std::vector<TokenId> rest(all.begin() + static_cast<std::ptrdiff_t>(keep_ + discard), all.end());
-    reply_.state = ReplyState::running;
+    reply_.state = AnswerState::running;
     sequences.cut(sequence_, keep_, task(rest));
   }
 
   // Others need the pages: it comes back with all its tokens when they are done.
   void step_aside(Sequences& sequences) {
     tokens_ = sequences[sequence_].tokens;
-    reply_.state = ReplyState::running;
+    reply_.state = AnswerState::running;
     sequences.remove(sequence_);
     placed_ = false;
   }
@@ -104,7 +104,7 @@ class Generation final : public Job {
     placed_ = false;
   }
 
-  Reply reply_;
+  AnswerWriter reply_;
   std::vector<TokenId> tokens_;
   SamplingOptions sampling_;
   bool shift_;
@@ -114,10 +114,10 @@ class Generation final : public Job {
 };
 
 // A prompt that is only looked at.
-class Shown final : public Job {
+class Shown final : public Work {
  public:
   Shown(RequestId request_id, const Request& request, const ReadyPrompt& prompt, const Outbox& out)
-      : Job(request_id) {
+      : Work(request_id) {
     if (request.render_only) out(from_child::Text{id, prompt.text});
     Statistics s;
     s.prompt_tokens = static_cast<uint32_t>(prompt.tokens.size());
@@ -133,7 +133,7 @@ class Shown final : public Job {
 
 }  // namespace
 
-std::unique_ptr<Job> make_generation(RequestId id, const Request& request, const JobContext& context) {
+std::unique_ptr<Work> make_generation(RequestId id, const Request& request, const WorkContext& context) {
   if (context.engine.model().program.pooled) {
     throw Error(Code::bad_request,
                 "\"" + (request.model.empty() ? context.model.name : request.model) +

@@ -5,9 +5,9 @@
 
 #include "protocol/messages.h"
 #include "worker/chat.h"
-#include "worker/job.h"
 #include "worker/loaded_model.h"
 #include "worker/sequences.h"
+#include "worker/work.h"
 
 namespace hearth {
 
@@ -32,7 +32,7 @@ class Session {
   ChatTemplates templates_;
   Sequences sequences_;
   Outbox out_;
-  std::vector<std::unique_ptr<Job>> jobs_;  // as they came
+  std::vector<std::unique_ptr<Work>> jobs_;  // as they came
 };
 
 }  // namespace hearth

@@ -10,7 +10,7 @@ std::string drawn(bool terminal) {
   int ends[2];
   EXPECT_EQ(::pipe(ends), 0);
   {
-    Progress p(ends[1], terminal, 80);
+    ProgressView p(ends[1], terminal, 80);
     p.update("pulling manifest", 0, 0);
     p.update("pulling 0123456789ab", 0, 1000);  // nothing has come: not drawn
     p.update("pulling 0123456789ab", 500, 1000);
@@ -24,11 +24,11 @@ std::string drawn(bool terminal) {
   return text;
 }
 
-TEST(Progress, WithoutATerminalEachStatusIsOnePlainLine) {
+TEST(ProgressView, WithoutATerminalEachStatusIsOnePlainLine) {
   EXPECT_EQ(drawn(false), "pulling manifest\npulling 0123456789ab\nsuccess\n");
 }
 
-TEST(Progress, OnATerminalBarsFillAndFit) {
+TEST(ProgressView, OnATerminalBarsFillAndFit) {
   const std::string text = drawn(true);
   EXPECT_NE(text.find("100% ▕"), std::string::npos);
   EXPECT_NE(text.find("1 KB"), std::string::npos);

@@ -58,5 +58,18 @@ TEST(Clients, OllamaOpenAiAndAnthropic) {
   EXPECT_EQ(code, 0) << read_file(folder + "/report.txt") << server.log();
 }
 
+TEST(Page, InHeadlessChromium) {
+  if (run("command -v chromium > /dev/null && command -v node > /dev/null") != 0) {
+    GTEST_SKIP() << "the page is tested in Chromium, driven by node: scripts/packages test installs both";
+  }
+  const test::ServerProcess server("page");
+  const std::string report = (server.folder() / "report.txt").string();
+  const int code =
+      run("HEARTH_URL=" + server.url() + " CHROMIUM=chromium PROFILE='" + server.folder().string() +
+          "/profile' node --test '" + (test::source_dir() / "tests/e2e/page/page.test.mjs").string() +
+          "' > '" + report + "' 2>&1");
+  EXPECT_EQ(code, 0) << read_file(report) << server.log();
+}
+
 }  // namespace
 }  // namespace hearth

@@ -75,7 +75,7 @@ class FakeWorld : public WorkerFactory {
   bool no_processes = false;
   std::vector<std::shared_ptr<FakeWorker>> workers;  // all that ever were
   size_t most_alive = 0;
-  Pool pool;  // last: its workers use the rest
+  WorkerPool pool;  // last: its workers use the rest
 
  private:
   Surroundings surroundings();

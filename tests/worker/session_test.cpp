@@ -283,7 +283,7 @@ TEST(ReplyText, ThinkingAndCallsAreToldApart) {
   Request request;
   request.tools = json::parse(R"([{"type":"function","function":{"name":"sum"}}])");
   const OutputFormat format{"<think>", "</think>", CallStyle::tagged, "<tool_call>", "</tool_call>"};
-  Reply reply({7}, request, *model.tokenizer, format, false, [&](const FromChild& m) {
+  AnswerWriter reply({7}, request, *model.tokenizer, format, false, [&](const FromChild& m) {
     told.push_back(m);
     return true;
   });

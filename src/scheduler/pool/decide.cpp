@@ -8,7 +8,7 @@
 
 namespace hearth {
 
-void Pool::decide() {
+void WorkerPool::decide() {
   if (closing_) end_patience();
   serve_waiting();
   retire();
@@ -17,7 +17,7 @@ void Pool::decide() {
   for (auto& done : std::exchange(when_closed_, {})) world_.later(std::move(done));
 }
 
-void Pool::serve_waiting() {
+void WorkerPool::serve_waiting() {
   std::set<std::string> held;  // models whose later requests must not overtake an earlier one
   bool room_awaited = false;
   for (const RequestId id : waiting()) {
@@ -27,7 +27,7 @@ void Pool::serve_waiting() {
   }
 }
 
-void Pool::place(Job& job, std::set<std::string>& held, bool& room_awaited) {
+void WorkerPool::place(Job& job, std::set<std::string>& held, bool& room_awaited) {
   const std::string& key = job.spec.key;
   Worker* worker = find(key);
   if (worker == nullptr) {
@@ -49,7 +49,7 @@ void Pool::place(Job& job, std::set<std::string>& held, bool& room_awaited) {
   if (!full || only_loads(job.request)) begin(*worker, job);
 }
 
-void Pool::begin(Worker& worker, Job& job) {
+void WorkerPool::begin(Worker& worker, Job& job) {
   const RequestId id = job.id;
   job.waited = std::chrono::duration<double>(world_.now() - job.submitted).count();
   if (job.keep_alive) worker.keep_alive = *job.keep_alive;
@@ -71,7 +71,7 @@ void Pool::begin(Worker& worker, Job& job) {
   job.running = true;
 }
 
-void Pool::load(Job& job) {
+void WorkerPool::load(Job& job) {
   const std::string key = job.spec.key;
   const uint64_t number = ++last_worker_;
   WorkerEvents events;
@@ -94,7 +94,7 @@ void Pool::load(Job& job) {
 }
 
 // Ends what nobody needs any more.
-void Pool::retire() {
+void WorkerPool::retire() {
   const Time now = world_.now();
   for (auto& [key, worker] : workers_) {
     if (worker.phase == Worker::Phase::loading && !wanted(worker)) stop(worker);
@@ -103,13 +103,13 @@ void Pool::retire() {
   std::erase_if(short_of_memory_, [&](const auto& entry) { return waiting_for(entry.first) == 0; });
 }
 
-bool Pool::expired(const Worker& worker, Time now) const {
+bool WorkerPool::expired(const Worker& worker, Time now) const {
   const auto expires = worker.expires();
   return (expires && *expires <= now) || (worker.last && !wanted(worker));
 }
 
 // Whether a request waits that this worker could take.
-bool Pool::wanted(const Worker& worker) const {
+bool WorkerPool::wanted(const Worker& worker) const {
   for (const auto& [id, job] : jobs_) {
     if (job.running || job.spec.key != worker.spec.key) continue;
     if ((!worker.last || id <= *worker.last) && suits(job.spec, worker)) return true;
@@ -117,12 +117,12 @@ bool Pool::wanted(const Worker& worker) const {
   return false;
 }
 
-void Pool::stop(Worker& worker) {
+void WorkerPool::stop(Worker& worker) {
   worker.phase = Worker::Phase::stopping;
   worker.handle->kill();
 }
 
-void Pool::end_patience() {
+void WorkerPool::end_patience() {
   if (!patience_ends_ || world_.now() < *patience_ends_) return;
   while (!jobs_.empty()) finish_cancelled(jobs_.begin()->first);
   for (auto& [key, worker] : workers_) worker.running.clear();

@@ -22,7 +22,7 @@ bool final(const Piece& piece) {
 
 }  // namespace
 
-void Pool::on_message(const std::string& key, uint64_t number, FromChild message) {
+void WorkerPool::on_message(const std::string& key, uint64_t number, FromChild message) {
   Worker* worker = find(key);
   if (worker == nullptr || worker->number != number || !worker->lives()) return;
   worker->watch.heard = world_.now();
@@ -32,7 +32,8 @@ void Pool::on_message(const std::string& key, uint64_t number, FromChild message
         using M = std::decay_t<decltype(m)>;
         if constexpr (std::is_same_v<M, from_child::Ready>) {
           on_ready(*worker, std::move(m));
-        } else if constexpr (!std::is_same_v<M, from_child::Pong> && !std::is_same_v<M, from_child::Inspected>) {
+        } else if constexpr (!std::is_same_v<M, from_child::Pong> &&
+                             !std::is_same_v<M, from_child::Inspected>) {
           if constexpr (std::is_same_v<M, from_child::Failed>) {
             if (m.id.value == 0) return on_failed_load(*worker, m);
           }
@@ -42,7 +43,7 @@ void Pool::on_message(const std::string& key, uint64_t number, FromChild message
       message);
 }
 
-void Pool::on_ready(Worker& worker, from_child::Ready ready) {
+void WorkerPool::on_ready(Worker& worker, from_child::Ready ready) {
   if (worker.phase != Worker::Phase::loading) return;
   worker.phase = Worker::Phase::ready;
   worker.was_ready = true;
@@ -57,7 +58,7 @@ void Pool::on_ready(Worker& worker, from_child::Ready ready) {
 
 // The child's own words reach everybody who waits for this very load. Where memory ran out beside other
 // models, a second try with fewer of them comes first.
-void Pool::on_failed_load(Worker& worker, const from_child::Failed& why) {
+void WorkerPool::on_failed_load(Worker& worker, const from_child::Failed& why) {
   if (worker.phase != Worker::Phase::loading) return;
   const bool others = workers_.size() > 1;
   if (why.code == Code::out_of_memory && others && !short_of_memory_.contains(worker.spec.key)) {
@@ -78,7 +79,7 @@ void Pool::on_failed_load(Worker& worker, const from_child::Failed& why) {
 
 // Only requests that this worker was given are listened to: what a hostile model makes of its worker cannot
 // speak for another one's requests.
-void Pool::on_piece(Worker& worker, RequestId id, Piece piece) {
+void WorkerPool::on_piece(Worker& worker, RequestId id, Piece piece) {
   if (worker.cancelled.contains(id)) {
     if (!final(piece)) return;
     worker.cancelled.erase(id);
@@ -95,7 +96,7 @@ void Pool::on_piece(Worker& worker, RequestId id, Piece piece) {
   answer(job, std::move(piece));
 }
 
-void Pool::on_final(Worker& worker, Job& job, Piece piece) {
+void WorkerPool::on_final(Worker& worker, Job& job, Piece piece) {
   const RequestId id = job.id;
   worker.running.erase(id);
   if (const auto* failed = std::get_if<from_child::Failed>(&piece)) {
@@ -113,14 +114,14 @@ void Pool::on_final(Worker& worker, Job& job, Piece piece) {
 }
 
 // A worker whose pages are all taken refuses a request that it could serve when another one is done.
-bool Pool::try_again(Worker& worker, Job& job, const from_child::Failed& why) {
+bool WorkerPool::try_again(Worker& worker, Job& job, const from_child::Failed& why) {
   if (why.code != Code::busy || job.answered || worker.open() == 0) return false;
   worker.full_at = worker.open();
   job.running = false;
   return true;
 }
 
-void Pool::on_end(const std::string& key, uint64_t number, const std::string& how) {
+void WorkerPool::on_end(const std::string& key, uint64_t number, const std::string& how) {
   Worker* worker = find(key);
   if (worker == nullptr || worker->number != number) return;
   if (worker->lives()) lose(*worker, how, true);
@@ -130,7 +131,7 @@ void Pool::on_end(const std::string& key, uint64_t number, const std::string& ho
 
 // Its requests end with the cause. Those that waited for it without it having begun anything are tried on one
 // more worker (`again`); a second such death is theirs.
-void Pool::lose(Worker& worker, const std::string& how, bool again) {
+void WorkerPool::lose(Worker& worker, const std::string& how, bool again) {
   const bool loading = worker.phase == Worker::Phase::loading;
   const Error error(
       Code::device_lost,

@@ -9,17 +9,17 @@
 
 namespace hearth {
 
-Pool::Pool(SchedulerPolicy policy, WorkerFactory& factory, Surroundings world)
+WorkerPool::WorkerPool(SchedulerPolicy policy, WorkerFactory& factory, Surroundings world)
     : policy_(policy), factory_(factory), world_(std::move(world)) {
   policy_.most_loaded = std::max(policy_.most_loaded, 1U);
   policy_.most_waiting = std::max(policy_.most_waiting, 1U);
 }
 
-Pool::~Pool() {
+WorkerPool::~WorkerPool() {
   for (auto& [key, worker] : workers_) worker.handle->kill();
 }
 
-RequestId Pool::submit(const ModelSpec& spec, Request request, KeepAlive keep_alive, PieceSink sink) {
+RequestId WorkerPool::submit(const ModelSpec& spec, Request request, KeepAlive keep_alive, PieceSink sink) {
   const RequestId id{++last_request_};
   Job job{id,          spec, std::move(request), keep_alive, std::make_shared<PieceSink>(std::move(sink)),
           world_.now()};
@@ -35,7 +35,7 @@ RequestId Pool::submit(const ModelSpec& spec, Request request, KeepAlive keep_al
   return id;
 }
 
-void Pool::cancel(RequestId id) {
+void WorkerPool::cancel(RequestId id) {
   const auto job = jobs_.find(id);
   if (job == jobs_.end()) return;
   if (job->second.running) {
@@ -49,14 +49,14 @@ void Pool::cancel(RequestId id) {
   decide();
 }
 
-void Pool::unload(const std::string& key) {
+void WorkerPool::unload(const std::string& key) {
   Worker* worker = find(key);
   if (worker == nullptr || !worker->lives()) return;
   if (!worker->last) worker->last = RequestId{last_request_};
   decide();
 }
 
-void Pool::shut_down(std::chrono::nanoseconds patience, std::function<void()> done) {
+void WorkerPool::shut_down(std::chrono::nanoseconds patience, std::function<void()> done) {
   closing_ = true;
   when_closed_.push_back(std::move(done));
   if (patience >= std::chrono::nanoseconds(0)) {
@@ -70,7 +70,7 @@ void Pool::shut_down(std::chrono::nanoseconds patience, std::function<void()> do
   decide();
 }
 
-std::vector<Resident> Pool::residents() const {
+std::vector<Resident> WorkerPool::residents() const {
   std::vector<Resident> list;
   for (const auto& [key, worker] : workers_) {
     if (!worker.was_ready) continue;
@@ -95,24 +95,24 @@ std::vector<Resident> Pool::residents() const {
   return list;
 }
 
-void Pool::tick() {
+void WorkerPool::tick() {
   for (auto& [key, worker] : workers_) look_after(worker);
   decide();
 }
 
 // Final pieces are given by the functions below alone, and each of them forgets the job.
-void Pool::answer(Job& job, Piece piece) {
+void WorkerPool::answer(Job& job, Piece piece) {
   world_.later([sink = job.sink, piece = std::move(piece)] { (*sink)(piece); });
 }
 
-void Pool::fail(RequestId id, const Error& error) {
+void WorkerPool::fail(RequestId id, const Error& error) {
   const auto job = jobs_.find(id);
   if (job == jobs_.end()) return;
   answer(job->second, from_child::Failed{id, error.code, error.message, error.remedy});
   jobs_.erase(job);
 }
 
-void Pool::finish_cancelled(RequestId id) {
+void WorkerPool::finish_cancelled(RequestId id) {
   const auto job = jobs_.find(id);
   from_child::Done done{id, "cancelled", {}};
   done.statistics.total = std::chrono::duration<double>(world_.now() - job->second.submitted).count();
@@ -120,7 +120,7 @@ void Pool::finish_cancelled(RequestId id) {
   jobs_.erase(job);
 }
 
-std::vector<RequestId> Pool::waiting() const {
+std::vector<RequestId> WorkerPool::waiting() const {
   std::vector<RequestId> ids;
   for (const auto& [id, job] : jobs_) {
     if (!job.running) ids.push_back(id);
@@ -128,17 +128,17 @@ std::vector<RequestId> Pool::waiting() const {
   return ids;
 }
 
-size_t Pool::waiting_for(const std::string& key) const {
+size_t WorkerPool::waiting_for(const std::string& key) const {
   return static_cast<size_t>(std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& entry) {
     return !entry.second.running && entry.second.spec.key == key;
   }));
 }
 
-Worker* Pool::find(const std::string& key) {
+Worker* WorkerPool::find(const std::string& key) {
   const auto worker = workers_.find(key);
   return worker == workers_.end() ? nullptr : &worker->second;
 }
 
-void Pool::leave_idle(Worker& worker) { worker.idle_since = world_.now(); }
+void WorkerPool::leave_idle(Worker& worker) { worker.idle_since = world_.now(); }
 
 }  // namespace hearth

@@ -31,13 +31,13 @@ struct Surroundings {
 //
 // Requests are served in the order of their numbers, per model and for room: one that waits for room lets no
 // later one start a worker, and the busy worker it waits for takes no later request, so nobody starves.
-class Pool {
+class WorkerPool {
  public:
   // `factory` must outlive the pool.
-  Pool(SchedulerPolicy policy, WorkerFactory& factory, Surroundings world);
-  ~Pool();  // all workers are killed first, and then waited for
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
+  WorkerPool(SchedulerPolicy policy, WorkerFactory& factory, Surroundings world);
+  ~WorkerPool();  // all workers are killed first, and then waited for
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
 
   // As in Scheduler.
   RequestId submit(const ModelSpec& spec, Request request, KeepAlive keep_alive, PieceSink sink);

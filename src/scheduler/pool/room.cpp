@@ -17,7 +17,7 @@ uint64_t plus(uint64_t a, uint64_t b) {
 
 // Whether one more worker of `need` bytes may start; `without_stopping`: as if those that are being stopped
 // were gone. A worker that would be the only one may always try: it says itself by how much it falls short.
-bool Pool::fits(uint64_t need, bool without_stopping) const {
+bool WorkerPool::fits(uint64_t need, bool without_stopping) const {
   uint32_t count = 0;
   uint64_t held = 0, reserved = 0, returning = 0;
   for (const auto& [key, worker] : workers_) {
@@ -41,7 +41,7 @@ bool Pool::fits(uint64_t need, bool without_stopping) const {
 
 // Evicts idle workers as needed. Where only busy ones are left, the one that is waited for is put into
 // `held`, so that it comes to rest.
-Pool::Room Pool::make_room(const ModelSpec& spec, std::set<std::string>& held) {
+WorkerPool::Room WorkerPool::make_room(const ModelSpec& spec, std::set<std::string>& held) {
   const auto shortage = short_of_memory_.find(spec.key);
   if (shortage != short_of_memory_.end()) {
     const Room room = make_room_after_shortage(spec.key, held);
@@ -60,7 +60,7 @@ Pool::Room Pool::make_room(const ModelSpec& spec, std::set<std::string>& held) {
 }
 
 // A load ran out of memory: all idle workers go, or at least one of the busy ones when it comes to rest.
-Pool::Room Pool::make_room_after_shortage(const std::string& key, std::set<std::string>& held) {
+WorkerPool::Room WorkerPool::make_room_after_shortage(const std::string& key, std::set<std::string>& held) {
   bool& made = short_of_memory_.at(key);
   if (!made) {
     bool others_busy = false, evicted = false;
@@ -82,7 +82,7 @@ Pool::Room Pool::make_room_after_shortage(const std::string& key, std::set<std::
 }
 
 // The idle (or the busy) worker whose keep-alive is the shortest to last, the longest unused among equals.
-Worker* Pool::least_needed(bool idle) {
+Worker* WorkerPool::least_needed(bool idle) {
   const auto rank = [&](const Worker& w) {
     const auto expires = w.expires();
     // Of busy ones the clock stands still: what they were given counts.

@@ -14,12 +14,12 @@ double seconds(nanoseconds d) { return std::chrono::duration<double>(d).count();
 
 }  // namespace
 
-void Pool::begin_watch(Worker& worker) {
+void WorkerPool::begin_watch(Worker& worker) {
   const Time now = world_.now();
   worker.watch = {now, now, now + watch_interval(worker), std::nullopt, worker.handle->progress()};
 }
 
-nanoseconds Pool::watch_interval(const Worker& worker) const {
+nanoseconds WorkerPool::watch_interval(const Worker& worker) const {
   const bool loading = worker.phase == Worker::Phase::loading;
   const nanoseconds limit = loading ? policy_.load_timeout : policy_.hang_timeout;
   constexpr nanoseconds longest = std::chrono::seconds(5);
@@ -29,7 +29,7 @@ nanoseconds Pool::watch_interval(const Worker& worker) const {
 
 // Loading, a worker answers nothing; processor time alone is no progress of a load. Afterwards it answers
 // between steps, and a long step shows as processor time.
-std::optional<std::string> Pool::stuck(const Worker& worker, Time now) const {
+std::optional<std::string> WorkerPool::stuck(const Worker& worker, Time now) const {
   const Watch& w = worker.watch;
   if (worker.phase == Worker::Phase::loading) {
     if (policy_.load_timeout <= nanoseconds(0) || now - w.moved < policy_.load_timeout) return std::nullopt;
@@ -43,7 +43,7 @@ std::optional<std::string> Pool::stuck(const Worker& worker, Time now) const {
   return fmt::format("hung: it neither answered nor computed for {:.3g} s", seconds(policy_.hang_timeout));
 }
 
-void Pool::look_after(Worker& worker) {
+void WorkerPool::look_after(Worker& worker) {
   const bool loading = worker.phase == Worker::Phase::loading;
   const Time now = world_.now();
   if (!worker.lives() || (!loading && worker.open() == 0) || now < worker.watch.next) return;
@@ -60,7 +60,7 @@ void Pool::look_after(Worker& worker) {
   worker.handle->send(to_child::Ping{});
 }
 
-std::optional<Time> Pool::next_wake() const {
+std::optional<Time> WorkerPool::next_wake() const {
   std::optional<Time> next;
   const auto consider = [&](std::optional<Time> t) {
     if (t) next = std::min(next.value_or(*t), *t);

@@ -152,7 +152,7 @@ Awaitable<void> dialect(House& house, Exchange& exchange) {
   co_await run(house, exchange, parse(co_await read_json(exchange), stamp_of(house)));
 }
 
-constexpr Route routes[] = {
+constexpr HttpRoute routes[] = {
     {"POST", "/v1/chat/completions", DialectKind::openai, dialect<openai::parse_chat>},
     {"POST", "/v1/completions", DialectKind::openai, dialect<openai::parse_completion>},
     {"POST", "/v1/embeddings", DialectKind::openai, dialect<openai::parse_embeddings>},
@@ -165,6 +165,6 @@ constexpr Route routes[] = {
 
 }  // namespace
 
-std::span<const Route> inference_routes() { return routes; }
+std::span<const HttpRoute> inference_routes() { return routes; }
 
 }  // namespace hearth

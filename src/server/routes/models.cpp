@@ -204,29 +204,30 @@ Awaitable<void> openai_model(House& house, Exchange& exchange) {
 }
 
 constexpr DialectKind native = DialectKind::ollama;
-constexpr Route routes[] = {{"GET", "/", native, root},
-                            {"HEAD", "/", native, root},
-                            {"GET", "/api/version", native, version},
-                            {"HEAD", "/api/version", native, version},
-                            {"GET", "/api/tags", native, tags},
-                            {"HEAD", "/api/tags", native, tags},
-                            {"GET", "/api/ps", native, ps},
-                            {"POST", "/api/show", native, show},
-                            {"POST", "/api/copy", native, copy},
-                            {"DELETE", "/api/delete", native, remove},
-                            {"GET", "/api/status", native, status},
-                            {"POST", "/api/me", native, no_account},
-                            {"POST", "/api/signout", native, no_account},
-                            {"DELETE", "/api/user/keys/*", native, no_account},
-                            {"POST", "/api/experimental/web_search", native, no_search},
-                            {"POST", "/api/experimental/web_fetch", native, no_search},
-                            {"GET", "/api/experimental/model-recommendations", native, no_recommendations},
-                            {"GET", "/v1/models", DialectKind::openai, openai_models},
-                            {"GET", "/v1/models/*", DialectKind::openai, openai_model},
-                            {"GET", "/health", native, health}};
+constexpr HttpRoute routes[] = {
+    {"GET", "/", native, root},
+    {"HEAD", "/", native, root},
+    {"GET", "/api/version", native, version},
+    {"HEAD", "/api/version", native, version},
+    {"GET", "/api/tags", native, tags},
+    {"HEAD", "/api/tags", native, tags},
+    {"GET", "/api/ps", native, ps},
+    {"POST", "/api/show", native, show},
+    {"POST", "/api/copy", native, copy},
+    {"DELETE", "/api/delete", native, remove},
+    {"GET", "/api/status", native, status},
+    {"POST", "/api/me", native, no_account},
+    {"POST", "/api/signout", native, no_account},
+    {"DELETE", "/api/user/keys/*", native, no_account},
+    {"POST", "/api/experimental/web_search", native, no_search},
+    {"POST", "/api/experimental/web_fetch", native, no_search},
+    {"GET", "/api/experimental/model-recommendations", native, no_recommendations},
+    {"GET", "/v1/models", DialectKind::openai, openai_models},
+    {"GET", "/v1/models/*", DialectKind::openai, openai_model},
+    {"GET", "/health", native, health}};
 
 }  // namespace
 
-std::span<const Route> model_routes() { return routes; }
+std::span<const HttpRoute> model_routes() { return routes; }
 
 }  // namespace hearth

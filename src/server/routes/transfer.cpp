@@ -151,14 +151,14 @@ Awaitable<void> take_blob(House& house, Exchange& exchange) {
 }
 
 constexpr DialectKind native = DialectKind::ollama;
-constexpr Route routes[] = {{"POST", "/api/pull", native, pull},
-                            {"POST", "/api/push", native, push},
-                            {"POST", "/api/create", native, create},
-                            {"HEAD", "/api/blobs/*", native, has_blob},
-                            {"POST", "/api/blobs/*", native, take_blob}};
+constexpr HttpRoute routes[] = {{"POST", "/api/pull", native, pull},
+                                {"POST", "/api/push", native, push},
+                                {"POST", "/api/create", native, create},
+                                {"HEAD", "/api/blobs/*", native, has_blob},
+                                {"POST", "/api/blobs/*", native, take_blob}};
 
 }  // namespace
 
-std::span<const Route> transfer_routes() { return routes; }
+std::span<const HttpRoute> transfer_routes() { return routes; }
 
 }  // namespace hearth

@@ -24,7 +24,7 @@ fs::path with_suffix(const fs::path& blob, const std::string& suffix) { return f
 
 struct SavedPart {
   uint64_t number = 0;
-  Part part;
+  DownloadPart part;
   std::string tag;
 };
 
@@ -112,7 +112,7 @@ void PartialFile::remove_states() {
   for (const fs::path& state : states) remove_file(state);
 }
 
-Part PartialFile::part(size_t index) const {
+DownloadPart PartialFile::part(size_t index) const {
   const std::lock_guard lock(mutex_);
   return parts_[index].part;
 }
@@ -125,7 +125,7 @@ uint64_t PartialFile::completed() const {
 }
 
 bool PartialFile::write(size_t index, std::string_view bytes) {
-  const Part before = part(index);
+  const DownloadPart before = part(index);
   bytes =
       bytes.substr(0, static_cast<size_t>(std::min<uint64_t>(bytes.size(), before.size - before.completed)));
   file_.write_all_at(bytes, before.offset + before.completed);
@@ -143,7 +143,7 @@ bool PartialFile::write(size_t index, std::string_view bytes) {
 }
 
 void PartialFile::save(size_t index) {
-  Part part;
+  DownloadPart part;
   {
     const std::lock_guard lock(mutex_);
     Slot& slot = parts_[index];

@@ -13,7 +13,7 @@
 namespace hearth {
 
 // One byte range of a download.
-struct Part {
+struct DownloadPart {
   uint64_t offset = 0, size = 0, completed = 0;  // bytes; the first `completed` ones of the range are on disk
   bool done() const { return completed == size; }
 };
@@ -35,7 +35,7 @@ class PartialFile {
   const std::filesystem::path& path() const { return file_.path(); }
   size_t count() const { return parts_.size(); }
   uint64_t size() const { return size_; }
-  Part part(size_t index) const;
+  DownloadPart part(size_t index) const;
   uint64_t completed() const;  // bytes of all parts
 
   // Writes the next bytes of a part, as many as belong to it; the state is saved now and then and with
@@ -52,7 +52,7 @@ class PartialFile {
 
  private:
   struct Slot {
-    Part part;
+    DownloadPart part;
     uint64_t saved = 0;
     std::chrono::steady_clock::time_point saved_at{};
   };

@@ -157,7 +157,7 @@ void BlobFetch::attempt(HttpClient& client, size_t index, const std::stop_token&
   } const save_at_end{*partial_, index};
   unsigned generation = 0;
   const BlobSource::Place where = place(client, generation, stop);
-  const Part part = partial_->part(index);
+  const DownloadPart part = partial_->part(index);
   const uint64_t begin = part.offset + part.completed;
   const auto url = Url::parse(where.url);
   if (!url) throw HttpFailure("the registry names no valid address for the content");
@@ -193,7 +193,7 @@ bool BlobFetch::accept(const HttpResponse& response, size_t index, uint64_t begi
     throw HttpFailure(fmt::format("another range was sent than bytes {} and on", begin));
   }
   if (response.status == 200) {
-    const Part part = partial_->part(index);
+    const DownloadPart part = partial_->part(index);
     if (part.size != partial_->size()) throw NoRanges{};
     skip = begin;
     return true;

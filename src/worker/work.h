@@ -3,18 +3,18 @@
 #include <memory>
 
 #include "protocol/messages.h"
+#include "worker/answer_writer.h"
 #include "worker/chat.h"
 #include "worker/open_model.h"
-#include "worker/reply.h"
 #include "worker/sequences.h"
 
 namespace hearth {
 
 // One request while the worker has it.
-class Job {
+class Work {
  public:
-  explicit Job(RequestId request) : id(request) {}
-  virtual ~Job() = default;
+  explicit Work(RequestId request) : id(request) {}
+  virtual ~Work() = default;
 
   // Brings work into the engine. Throws Error(busy) where it must wait for others; any other Error ends the
   // request.
@@ -31,7 +31,7 @@ class Job {
   RequestId id;
 };
 
-struct JobContext {
+struct WorkContext {
   const OpenModel& model;
   ChatTemplates& templates;
   Engine& engine;
@@ -40,8 +40,8 @@ struct JobContext {
 };
 
 // An answer in text, or only the rendered or counted prompt. Throws Error: what is wrong with the request.
-std::unique_ptr<Job> make_generation(RequestId id, const Request& request, const JobContext& context);
+std::unique_ptr<Work> make_generation(RequestId id, const Request& request, const WorkContext& context);
 // Vectors of texts.
-std::unique_ptr<Job> make_embedding(RequestId id, const Request& request, const JobContext& context);
+std::unique_ptr<Work> make_embedding(RequestId id, const Request& request, const WorkContext& context);
 
 }  // namespace hearth

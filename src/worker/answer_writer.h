@@ -17,7 +17,7 @@ namespace hearth {
 using Outbox = std::function<bool(const FromChild&)>;
 
 // What becomes of a reply when its sequence ends.
-enum class ReplyState : uint8_t {
+enum class AnswerState : uint8_t {
   running,
   full,     // the context takes no more tokens: its owner shifts it, or ends it
   starved,  // the cache had no page left: it goes on when others have ended
@@ -25,12 +25,12 @@ enum class ReplyState : uint8_t {
 };
 
 // One answer on its way out: tokens → characters → what stop strings leave → thinking, calls, text → events.
-class Reply final : public TokenSink {
+class AnswerWriter final : public TokenSink {
  public:
   // `format` says how the model marks thinking and calls; `starts_thinking` that its prompt has opened the
   // thinking.
-  Reply(const RequestId& id, const Request& request, const Tokenizer& tokenizer, const OutputFormat& format,
-        bool starts_thinking, Outbox out);
+  AnswerWriter(const RequestId& id, const Request& request, const Tokenizer& tokenizer,
+               const OutputFormat& format, bool starts_thinking, Outbox out);
 
   bool token(TokenId token, std::span<const float> logits) override;
   void finished(Finish why) override;
@@ -39,7 +39,7 @@ class Reply final : public TokenSink {
   void finish(const char* reason);
   void fail(const Error& error);
 
-  ReplyState state = ReplyState::running;
+  AnswerState state = AnswerState::running;
   Statistics statistics;
   std::vector<int32_t> context;  // tokens that Done tells, where that was asked for
 

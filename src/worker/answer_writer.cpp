@@ -1,4 +1,4 @@
-#include "worker/reply.h"
+#include "worker/answer_writer.h"
 
 #include <algorithm>
 #include <random>
@@ -38,8 +38,8 @@ std::string call_id(uint64_t seed, uint32_t number) {
 
 }  // namespace
 
-Reply::Reply(const RequestId& id, const Request& request, const Tokenizer& tokenizer,
-             const OutputFormat& format, bool starts_thinking, Outbox out)
+AnswerWriter::AnswerWriter(const RequestId& id, const Request& request, const Tokenizer& tokenizer,
+                           const OutputFormat& format, bool starts_thinking, Outbox out)
     : id_(id),
       tokenizer_(tokenizer),
       detokenizer_(tokenizer, {false, false}),
@@ -51,12 +51,12 @@ Reply::Reply(const RequestId& id, const Request& request, const Tokenizer& token
       want_context_(request.want_context),
       begin_(Clock::now()) {}
 
-void Reply::note_first_token() {
+void AnswerWriter::note_first_token() {
   statistics.prompt = seconds_since(begin_);
   first_token_ = Clock::now();
 }
 
-void Reply::note_probability(TokenId token, std::span<const float> logits) {
+void AnswerWriter::note_probability(TokenId token, std::span<const float> logits) {
   const LogProbabilities p = log_probabilities(logits, token, *logprobs_);
   from_child::TokenProbability told{std::string(tokenizer_.piece(token)), p.chosen, {}};
   for (const TokenLogProbability& best : p.best) {
@@ -65,7 +65,7 @@ void Reply::note_probability(TokenId token, std::span<const float> logits) {
   probabilities_.push_back(std::move(told));
 }
 
-bool Reply::token(TokenId token, std::span<const float> logits) {
+bool AnswerWriter::token(TokenId token, std::span<const float> logits) {
   if (statistics.generated_tokens++ == 0) note_first_token();
   if (logprobs_) note_probability(token, logits);
   if (want_context_) context.push_back(token.value);
@@ -75,7 +75,7 @@ bool Reply::token(TokenId token, std::span<const float> logits) {
   return heard && !stopped_;
 }
 
-std::string Reply::text_of(TokenId token) {
+std::string AnswerWriter::text_of(TokenId token) {
   const std::string_view piece = tokenizer_.piece(token);
   const bool marker =
       tokenizer_.is_control(token) && !piece.empty() &&
@@ -83,7 +83,7 @@ std::string Reply::text_of(TokenId token) {
   return marker ? detokenizer_.flush() + std::string(piece) : detokenizer_.push(token);
 }
 
-bool Reply::send(const std::string& text, bool last) {
+bool AnswerWriter::send(const std::string& text, bool last) {
   bool heard = true;
   for (const OutputPiece& piece : parser_.push(text)) heard = send(piece) && heard;
   if (last) {
@@ -92,7 +92,7 @@ bool Reply::send(const std::string& text, bool last) {
   return heard;
 }
 
-bool Reply::send(const OutputPiece& piece) {
+bool AnswerWriter::send(const OutputPiece& piece) {
   if (const auto* thought = std::get_if<OutputThought>(&piece))
     return out_(from_child::Thinking{id_, thought->text});
   if (const auto* call = std::get_if<OutputCall>(&piece)) {
@@ -101,19 +101,19 @@ bool Reply::send(const OutputPiece& piece) {
   return out_(from_child::Text{id_, std::get<OutputText>(piece).text, std::exchange(probabilities_, {})});
 }
 
-void Reply::finished(Finish why) {
+void AnswerWriter::finished(Finish why) {
   switch (why) {
-    case Finish::full: state = ReplyState::full; return;
-    case Finish::failed: state = ReplyState::starved; return;
+    case Finish::full: state = AnswerState::full; return;
+    case Finish::failed: state = AnswerState::starved; return;
     case Finish::length: finish("length"); return;
     case Finish::stopped:
     case Finish::end_of_text: finish("stop"); return;
   }
 }
 
-void Reply::finish(const char* reason) {
-  if (state == ReplyState::over) return;
-  state = ReplyState::over;
+void AnswerWriter::finish(const char* reason) {
+  if (state == AnswerState::over) return;
+  state = AnswerState::over;
   if (statistics.generated_tokens == 0) note_first_token();
   std::string rest;
   if (!stopped_) {
@@ -127,9 +127,9 @@ void Reply::finish(const char* reason) {
   out_(from_child::Done{id_, reason, statistics, want_context_ ? context : std::vector<int32_t>()});
 }
 
-void Reply::fail(const Error& error) {
-  if (state == ReplyState::over) return;
-  state = ReplyState::over;
+void AnswerWriter::fail(const Error& error) {
+  if (state == AnswerState::over) return;
+  state = AnswerState::over;
   out_(from_child::Failed{id_, error.code, error.message, error.remedy});
 }
 
