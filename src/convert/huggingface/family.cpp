@@ -44,7 +44,7 @@ void check_variant(const Config& config) {
 
 // Published under one of two names: before and after transformers 5.
 std::optional<Config> scaling_of(const Config& config) {
-  if (const auto parameters = config.object("rope_parameters")) return parameters;
+  if (auto parameters = config.object("rope_parameters")) return parameters;
   return config.object("rope_scaling");
 }
 
@@ -97,6 +97,7 @@ void put_yarn(const Config& s, const std::string& at, GgufWriter& head) {
 
 const Family& find_family(const Config& config) {
   std::vector<std::string_view> known;
+  known.reserve(families.size());
   for (const Family& f : families) known.push_back(f.published);
   const Json* list = config.find("architectures");
   const bool named = list != nullptr && list->is_array() && list->get_array().size() == 1 &&

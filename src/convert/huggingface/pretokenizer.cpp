@@ -78,7 +78,7 @@ std::string step_name(const Json& value) {
   if (type == "Split" && text(step, "behavior") == "Isolated" && !flag(step, "invert", false)) {
     const Json* pattern = step.if_contains("pattern");
     if (pattern != nullptr && pattern->is_object()) {
-      const std::string regex = text(pattern->get_object(), "Regex");
+      std::string regex = text(pattern->get_object(), "Regex");
       if (!regex.empty()) return regex;
     }
   }

@@ -147,10 +147,13 @@ class Mapper {
     const SafeTensor* t = take(rule, from + std::string(rule.published));
     if (t == nullptr) return;
     const bool vector = rule.cols == Side::none, router = rule.rows == Side::experts;
-    const std::string name = to + std::string(rule.gguf);
-    std::vector<uint64_t> dims{t->shape.rbegin(), t->shape.rend()};
-    out_.push_back({name, vector || router ? DType::f32 : t->type->type, std::move(dims), reader(rule, *t),
-                    forgetter(*t, vector || router)});
+    SourceTensor out;
+    out.name = to + std::string(rule.gguf);
+    out.type = vector || router ? DType::f32 : t->type->type;
+    out.dims.assign(t->shape.rbegin(), t->shape.rend());
+    out.bytes = reader(rule, *t);
+    out.forget = forgetter(*t, vector || router);
+    out_.push_back(std::move(out));
   }
 
   // One matrix per expert, one behind the other.

@@ -97,7 +97,8 @@ class Converter {
     head_.put("tokenizer.ggml.tokens", tokens_);
     head_.put("tokenizer.ggml.token_type", types_);
     std::vector<std::string> merges;
-    for (const auto& [left, right] : merges_) merges.push_back(left + " " + right);
+    merges.reserve(merges_.size());
+    for (const auto& [left, right] : merges_) merges.push_back(fmt::format("{} {}", left, right));
     head_.put("tokenizer.ggml.merges", merges);
   }
 
