@@ -32,6 +32,8 @@ void filter(std::vector<T>& items, std::vector<uint32_t>& at, const Keep& keep) 
 
 void Analysis::run() {
   find_nullable();
+  find_entries();
+  rank_rules();
   find_need();
   if (a_.need_[a_.rules[a_.root].start] == never)
     throw Error(Code::bad_request, "no text matches the grammar", "give its rules an alternative that ends");
@@ -42,7 +44,6 @@ void Analysis::run() {
   prune();
   find_tails();
   find_entries();
-  rank_rules();
 }
 
 // Marks what each rule's start reaches without a byte; a mark on the end makes the rule nullable, which may
@@ -149,6 +150,8 @@ void Analysis::find_entries() {
   for (size_t r = 0; r < a_.rules.size(); ++r) {
     std::vector<uint32_t>& states = first_states_[r];
     std::sort(states.begin(), states.end());
+    a_.rules[r].entry_steps.clear();
+    a_.rules[r].entry_calls.clear();
     for (const uint32_t s : states) {
       if (!a_.edges(s).empty()) a_.rules[r].entry_steps.push_back(s);
       if (!a_.calls(s).empty()) a_.rules[r].entry_calls.push_back(s);

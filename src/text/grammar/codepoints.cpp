@@ -55,7 +55,8 @@ CodepointSet::CodepointSet(std::vector<CodepointRange> ranges) {
   for (CodepointRange r : ranges) {
     r.last = std::min(r.last, highest);
     if (r.first > r.last) continue;
-    if (r.first < surrogates.first) parts.push_back({r.first, std::min<char32_t>(r.last, surrogates.first - 1)});
+    if (r.first < surrogates.first)
+      parts.push_back({r.first, std::min<char32_t>(r.last, surrogates.first - 1)});
     if (r.last > surrogates.last) parts.push_back({std::max<char32_t>(r.first, surrogates.last + 1), r.last});
   }
   std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

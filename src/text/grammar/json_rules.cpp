@@ -77,7 +77,8 @@ NodeId JsonRules::character(const CodepointSet& set) {
   const CodepointSet must({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}});
   std::vector<NodeId> ways;
   if (const CodepointSet raw = set.minus(must); !raw.empty()) ways.push_back(tree_.set(raw));
-  for (const CodepointRange& range : set.intersected(must).ranges()) {
+  const CodepointSet escaped = set.intersected(must);
+  for (const CodepointRange& range : escaped.ranges()) {
     for (char32_t c = range.first; c <= range.last; ++c) {
       const std::string quoted = json_string(std::string(1, static_cast<char>(c)));
       ways.push_back(tree_.literal(quoted.substr(1, quoted.size() - 2)));
