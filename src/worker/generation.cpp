@@ -18,8 +18,9 @@ bool opens_thinking(std::string_view prompt, const OutputFormat& format) {
 class Generation final : public Work {
  public:
   Generation(RequestId request_id, const Request& request, ReadyPrompt prompt, const OutputFormat& format,
-             const WorkContext& context)
+             std::unique_ptr<GrammarFilter> filter, const WorkContext& context)
       : Work(request_id),
+        filter_(std::move(filter)),
         reply_(request_id, request, *context.model.tokenizer, format, opens_thinking(prompt.text, format),
                context.out),
         tokens_(std::move(prompt.tokens)),
@@ -77,6 +78,7 @@ class Generation final : public Work {
     *t.sampling.seed += reply_.statistics.generated_tokens;
     t.max_tokens = most_tokens_ - reply_.statistics.generated_tokens;
     t.sink = &reply_;
+    t.filter = filter_.get();
     return t;
   }
 
@@ -104,6 +106,7 @@ class Generation final : public Work {
     placed_ = false;
   }
 
+  std::unique_ptr<GrammarFilter> filter_;  // null: any text
   AnswerWriter reply_;
   std::vector<TokenId> tokens_;
   SamplingOptions sampling_;
@@ -153,7 +156,10 @@ std::unique_ptr<Work> make_generation(RequestId id, const Request& request, cons
   }
   // Raw prompts are answered raw.
   const OutputFormat format = request.raw ? OutputFormat{} : format_of_template(chosen.source);
-  return std::make_unique<Generation>(id, request, std::move(prompt), format, context);
+  // A grammar is for the answer, not for what is thought before it.
+  const bool thinks_first = !format.think_close.empty() && thinks(request, chosen).value_or(false);
+  auto filter = context.formats.filter(request.format, thinks_first ? format.think_close : "");
+  return std::make_unique<Generation>(id, request, std::move(prompt), format, std::move(filter), context);
 }
 
 }  // namespace hearth

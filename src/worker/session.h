@@ -5,6 +5,7 @@
 
 #include "protocol/messages.h"
 #include "worker/chat.h"
+#include "worker/formats.h"
 #include "worker/loaded_model.h"
 #include "worker/sequences.h"
 #include "worker/work.h"
@@ -30,6 +31,7 @@ class Session {
 
   LoadedModel model_;
   ChatTemplates templates_;
+  Formats formats_;
   Sequences sequences_;
   Outbox out_;
   std::vector<std::unique_ptr<Work>> jobs_;  // as they came

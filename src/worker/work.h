@@ -5,6 +5,7 @@
 #include "protocol/messages.h"
 #include "worker/answer_writer.h"
 #include "worker/chat.h"
+#include "worker/formats.h"
 #include "worker/open_model.h"
 #include "worker/sequences.h"
 
@@ -34,6 +35,7 @@ class Work {
 struct WorkContext {
   const OpenModel& model;
   ChatTemplates& templates;
+  Formats& formats;
   Engine& engine;
   double load_seconds = 0;
   Outbox out;

@@ -276,6 +276,32 @@ TEST(Session, ACancelledRequestEndsAtOnceAndItsNeighbourGoesOn) {
   EXPECT_EQ(driver.heard[b.value].reason, "stop");
 }
 
+TEST(Session, AnAnswerHasTheFormatThatWasAskedFor) {
+  Driver driver;
+  Request r = question("Who are you?", 200);
+  r.format = json::parse(R"({"type":"object","properties":{"name":{"type":"string","maxLength":12},
+    "age":{"type":"integer","minimum":0,"maximum":99},"kind":{"enum":["a","b"]}},
+    "required":["name","age","kind"],"additionalProperties":false})");
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    r.sampling.options = {{"temperature", 1.5}, {"seed", seed}};
+    const Heard h = driver.run(r);
+    ASSERT_FALSE(h.error.has_value()) << h.error->message;
+    EXPECT_EQ(h.reason, "stop");
+    const Json answer = json::parse(h.text);
+    EXPECT_LE(answer.at("name").as_string().size(), 48U);
+    EXPECT_LE(answer.at("age").to_number<int>(), 99);
+    EXPECT_TRUE(answer.at("kind") == "a" || answer.at("kind") == "b");
+  }
+  r.format = json::object{{"gbnf", "root ::= \"yes\" | \"no\""}};
+  const Heard word = driver.run(r);
+  EXPECT_TRUE(word.text == "yes" || word.text == "no") << word.text;
+  r.format = json::parse(R"({"type":"number","multipleOf":3})");
+  const Heard refused = driver.run(r);
+  ASSERT_TRUE(refused.error.has_value());
+  EXPECT_EQ(refused.error->code, Code::bad_request);
+  EXPECT_NE(refused.error->message.find("multipleOf"), std::string::npos);
+}
+
 // Tokens of a model's making, without a model: what the reply makes of them.
 TEST(ReplyText, ThinkingAndCallsAreToldApart) {
   const OpenModel model = OpenModel::open("");

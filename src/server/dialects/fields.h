@@ -27,6 +27,11 @@ std::optional<int64_t> integer(const Json& object, std::string_view key);
 const json::array* list(const Json& object, std::string_view key);
 const json::object* object(const Json& from, std::string_view key);
 
+// What is found lies in the object: a temporary would be gone.
+const Json* find(Json&& object, std::string_view key) = delete;
+const json::array* list(Json&& object, std::string_view key) = delete;
+const json::object* object(Json&& from, std::string_view key) = delete;
+
 [[noreturn]] void wrong_type(std::string_view key, std::string_view wanted);
 
 // A number of seconds or a duration ("5m", "1h30m", "-1"): spec of keep_alive. Throws Error(bad_request).

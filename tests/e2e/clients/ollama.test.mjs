@@ -125,3 +125,11 @@ test('errors are the documented ones', async () => {
   await assert.rejects(client.pull({ model: 'bad//name' }), (e) => e.status_code === 400);
   await assert.rejects(client.embed({ model, input: 'x' }), (e) => e.status_code === 501 && /does not support embeddings/.test(e.error));
 });
+
+test('structured output is what the schema says', async () => {
+  const format = { type: 'object', properties: { colours: { type: 'array', items: { enum: ['red', 'green'] }, minItems: 2, maxItems: 3 } }, required: ['colours'] };
+  const reply = await client.chat(ask('Name colours', { format, options: { temperature: 1, num_predict: 200 } }));
+  const { colours } = JSON.parse(reply.message.content);
+  assert.ok(colours.length >= 2 && colours.every((c) => c === 'red' || c === 'green'));
+  await assert.rejects(client.chat(ask('x', { format: { type: 'number', multipleOf: 3 } })), (e) => e.status_code === 400 && /multipleOf/.test(e.error));
+});

@@ -75,3 +75,13 @@ test('errors carry status and type', async () => {
   await assert.rejects(client.chat.completions.create(ask('x', { response_format: { type: 'xml' } })), OpenAI.BadRequestError);
   await assert.rejects(client.embeddings.create({ model: embedder, input: [] }), OpenAI.BadRequestError);
 });
+
+test('structured output is what the schema says', async () => {
+  const schema = { type: 'object', properties: { ok: { type: 'boolean' }, note: { type: ['string', 'null'], maxLength: 10 } }, required: ['ok', 'note'], additionalProperties: false };
+  const reply = await client.chat.completions.create(
+    ask('Is it so?', { response_format: { type: 'json_schema', json_schema: { name: 'answer', strict: true, schema } } }));
+  const answer = JSON.parse(reply.choices[0].message.content);
+  assert.equal(typeof answer.ok, 'boolean');
+  const object = await client.chat.completions.create(ask('x', { response_format: { type: 'json_object' }, max_tokens: 60 }));
+  assert.ok(object.choices[0].message.content.startsWith('{'));
+});

@@ -147,8 +147,8 @@ Json format_of(const Json& body) {
   if (type == "json_object") return "json";
   if (type != "json_schema")
     refuse(fmt::format("response_format of type '{}'", type), "use text, json_object or json_schema");
-  const json::object* named = fields::object(f, "json_schema");
-  const json::object* schema = named == nullptr ? nullptr : fields::object(Json(*named), "schema");
+  const Json* named = fields::find(f, "json_schema");
+  const json::object* schema = named == nullptr ? nullptr : fields::object(*named, "schema");
   if (schema == nullptr) refuse("response_format: json_schema.schema is required", "send the schema");
   return *schema;
 }
