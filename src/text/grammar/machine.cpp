@@ -143,14 +143,18 @@ Machine::Mask Machine::walk(ConfigId from, size_t most_open) {
   out.bits.assign((tree_.size() + 63) / 64, 0);
   const std::span<const TokenTree::Node> nodes = tree_.nodes();
   path_[0] = from;
+  const bool any_text = matcher_.text_run(from) == Matcher::longest_run;
+  if (any_text) out.bits.assign(tree_.text_tokens().begin(), tree_.text_tokens().end());
   uint32_t visited = 0;
   for (size_t i = 0; i + 1 < nodes.size();) {
     const TokenTree::Node& node = nodes[i];
     path_depth_ = node.depth;  // path_[0 … depth - 1] lead here
     if (++visited % check_every == 0) make_room();
     const ConfigId before = path_[node.depth - 1];
-    if (node.plain_height != 0 && node.plain_height <= matcher_.plain_run(before)) {
-      for (uint32_t rank = node.first_token; rank < nodes[node.end].first_token; ++rank) set(out, rank);
+    if (node.text_height != 0 && node.text_height <= matcher_.text_run(before)) {
+      const bool counted = any_text && node.text_before + node.text_height <= Matcher::longest_run;
+      for (uint32_t rank = node.first_token; !counted && rank < nodes[node.end].first_token; ++rank)
+        set(out, rank);
       i = node.end;
       continue;
     }

@@ -15,6 +15,23 @@ constexpr uint64_t most_work = 20'000'000;  // elements visited for one token: a
 constexpr size_t most_rows = 12'000;        // 1 KiB each
 constexpr size_t most_pairs = 2'000'000;    // 8 bytes each
 
+// The bytes of characters beyond ASCII.
+struct Utf8Form {
+  size_t size;
+  ByteRange bytes[4];
+};
+constexpr ByteRange tail{0x80, 0xBF};
+constexpr Utf8Form utf8_forms[] = {
+    {2, {{0xC2, 0xDF}, tail}},
+    {3, {{0xE0, 0xE0}, {0xA0, 0xBF}, tail}},
+    {3, {{0xE1, 0xEC}, tail, tail}},
+    {3, {{0xED, 0xED}, {0x80, 0x9F}, tail}},
+    {3, {{0xEE, 0xEF}, tail, tail}},
+    {4, {{0xF0, 0xF0}, {0x90, 0xBF}, tail, tail}},
+    {4, {{0xF1, 0xF3}, tail, tail, tail}},
+    {4, {{0xF4, 0xF4}, {0x80, 0x8F}, tail, tail}},
+};
+
 }  // namespace
 
 Matcher::Matcher(std::shared_ptr<const Automaton> automaton)
@@ -185,22 +202,42 @@ ConfigId Matcher::top(ConfigId id, uint32_t levels) {
   return intern(elements);
 }
 
-// Where every plain byte leads; `dead` if not all lead to one place.
-ConfigId Matcher::after_plain(ConfigId id) {
-  if (info_[id].after_plain != not_known) return info_[id].after_plain;
+// Where every character of text leads; `dead` if not all lead to one place.
+ConfigId Matcher::after_text(ConfigId id) {
+  if (info_[id].after_text != not_known) return info_[id].after_text;
   ConfigId next = step(id, ' ');
   for (unsigned b = 0x20; b < 0x7F && next != dead; ++b)
     if (is_plain(static_cast<uint8_t>(b)) && step(id, static_cast<uint8_t>(b)) != next) next = dead;
-  info_[id].after_plain = next;
+  for (const Utf8Form& form : utf8_forms) {
+    std::vector<ConfigId> here{id};
+    for (size_t i = 0; i < form.size && next != dead; ++i) {
+      std::vector<ConfigId> there;
+      for (const ConfigId from : here) {
+        for (unsigned b = form.bytes[i].first; b <= form.bytes[i].last; ++b) {
+          const ConfigId to = step(from, static_cast<uint8_t>(b));
+          if (there.empty() ||
+              (there.back() != to && std::find(there.begin(), there.end(), to) == there.end()))
+            there.push_back(to);
+        }
+      }
+      if (there.size() > 4) next = dead;
+      here = std::move(there);
+    }
+    if (next == dead || here.size() != 1 || here[0] != next) {
+      next = dead;
+      break;
+    }
+  }
+  info_[id].after_text = next;
   return next;
 }
 
-uint8_t Matcher::plain_run(ConfigId id) {
+uint8_t Matcher::text_run(ConfigId id) {
   const ConfigId first = id;
   if (info_[first].run != run_unknown) return info_[first].run;
   uint8_t run = 0;
   while (run < longest_run) {
-    const ConfigId next = after_plain(id);
+    const ConfigId next = after_text(id);
     if (!alive(next)) break;
     run = next == id ? longest_run : static_cast<uint8_t>(run + 1);
     id = next;

@@ -49,9 +49,10 @@ class Matcher {
   // Whether top() may be used: the stacks are not near their limit.
   bool may_hide(ConfigId id) const { return info_[id].depth < most_frames / 2; }
 
-  // How many plain bytes (those of is_plain, in any order) may follow for sure; at most `longest_run`.
-  uint8_t plain_run(ConfigId id);
-  static constexpr uint8_t longest_run = 64;
+  // How many characters of text (is_plain, or two bytes and more) may follow for sure, whichever they are; at
+  // most `longest_run`. What ends within a character may follow, too, where that character may.
+  uint8_t text_run(ConfigId id);
+  static constexpr uint8_t longest_run = 32;
   static bool is_plain(uint8_t byte) { return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\'; }
 
   // Forgets all configurations but these, which get new numbers, where there are too many. True if it did.
@@ -66,13 +67,13 @@ class Matcher {
   struct Info {
     uint32_t row = no_row;
     uint32_t depth = 0;
-    ConfigId after_plain = not_known;
+    ConfigId after_text = not_known;
     uint8_t flags = 0;
     uint8_t run = run_unknown;
   };
 
   ConfigId new_step(ConfigId from, uint8_t byte);
-  ConfigId after_plain(ConfigId id);
+  ConfigId after_text(ConfigId id);
   void arrive(uint32_t state, StackId stack);
   void settle();
   void begin_rules();
