@@ -50,8 +50,9 @@ class Grammar final {
   // GBNF: rules `name ::= …` with a rule `root`. Throws Error(bad_request) with line and column.
   static Grammar from_gbnf(std::string_view text);
   // A JSON Schema (an object, or true for any value). Texts are valid under the schema; objects have their
-  // properties in the declared order. Throws Error: `unsupported` naming a keyword that cannot be kept and
-  // its place, `bad_request` for a schema that is wrong or that nothing satisfies.
+  // properties in the declared order, and others only where additionalProperties asks for them. Throws Error:
+  // `unsupported` naming a keyword that cannot be kept and its place, `bad_request` for a schema that is
+  // wrong or that nothing satisfies.
   static Grammar from_schema(const Json& schema);
   // Any JSON object.
   static Grammar json();

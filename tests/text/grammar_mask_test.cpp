@@ -52,8 +52,8 @@ std::vector<std::string> random_tokens(std::mt19937& random) {
 }
 
 // Every mask along a random text allows exactly the tokens that a new look at the whole text allows.
-void compare(const Grammar& grammar, std::mt19937& random, int steps) {
-  const std::vector<std::string> tokens = random_tokens(random);
+void compare(const Grammar& grammar, const std::vector<std::string>& tokens, std::mt19937& random,
+             int steps) {
   const TokenId end{257};
   const auto table = TokenTable::create(tokens, {end});
   GrammarFilter filter(grammar, table);
@@ -85,7 +85,7 @@ void compare(const Grammar& grammar, std::mt19937& random, int steps) {
 TEST(GrammarMask, AllowsWhatTheGrammarAllows) {
   std::mt19937 random(7);
   for (int round = 0; round < 6; ++round)
-    for (const char* text : grammars) compare(Grammar::from_gbnf(text), random, 12);
+    for (const char* text : grammars) compare(Grammar::from_gbnf(text), random_tokens(random), random, 12);
 }
 
 TEST(GrammarMask, AllowsWhatASchemaAllows) {
@@ -96,7 +96,8 @@ TEST(GrammarMask, AllowsWhatASchemaAllows) {
        R"({"type":"object","properties":{"a":{"type":"string","maxLength":4},"ab":{"type":"array","items":{"$ref":"#"}},
                  "n":{"type":"integer","minimum":-3,"maximum":120}}})",
        R"({"type":"array","items":{"anyOf":[{"type":"string"},{"enum":["a","ab","n\""]},{"type":"null"}]}})"})
-    for (int round = 0; round < 4; ++round) compare(Grammar::from_schema(json::parse(schema)), random, 25);
+    for (int round = 0; round < 4; ++round)
+      compare(Grammar::from_schema(json::parse(schema)), random_tokens(random), random, 25);
 }
 
 TEST(GrammarMask, SeveralTextsShareOneGrammar) {
@@ -135,6 +136,46 @@ TEST(GrammarMask, EndsAndTokensOutsideTheGrammar) {
   EXPECT_TRUE(allowed_by(filter, 256)[0]);
   EXPECT_FALSE(allowed_by(filter, 256)['x']);
   EXPECT_THROW(TokenTable::create(byte_tokens(), {TokenId{256}}), Error);
+}
+
+TEST(GrammarMask, TakesTheTokensOfATokenizer) {
+  Vocabulary v;
+  v.model = "llama";
+  v.tokens = {"<unk>", "<s>", "</s>", "\u2581", "{", "}", "\u2581{", "{}", "a"};
+  v.types = {TokenType::unknown, TokenType::control, TokenType::control};
+  v.types.resize(v.tokens.size(), TokenType::normal);
+  v.scores.resize(v.tokens.size(), 0);
+  const auto tokenizer = Tokenizer::create(v);
+  const auto table = TokenTable::create(*tokenizer);
+  EXPECT_EQ(table->size(), v.tokens.size());
+  GrammarFilter filter(Grammar::json(), table);
+  EXPECT_EQ(allowed_by(filter, 9)[4], true);
+  for (const size_t not_allowed : {0, 1, 2, 3, 5, 6, 8})
+    EXPECT_FALSE(allowed_by(filter, 9)[not_allowed]) << not_allowed;
+  filter.accept(TokenId{7});
+  EXPECT_TRUE(filter.must_end());
+  EXPECT_TRUE(allowed_by(filter, 9)[2]);
+  EXPECT_FALSE(allowed_by(filter, 9)[4]);
+}
+
+// Tokens of whole and cut characters in strings with and without a bound.
+TEST(GrammarMask, CountsCharactersOfSeveralBytes) {
+  std::mt19937 random(10);
+  std::vector<std::string> tokens = byte_tokens();
+  tokens.emplace_back("");
+  tokens.emplace_back("<end>");
+  static const std::vector<std::string> parts = {"a",    "\"",       "\\",   "\u00e9", "\u4e2d", "\U0001f600",
+                                                 "\x80", "\xe4\xb8", "\xf0", "\n",     " ",      "\xed\xa0"};
+  for (int i = 0; i < 600; ++i) {
+    std::string token;
+    for (size_t n = 1 + random() % (i < 500 ? 5 : 40); n > 0; --n)
+      token += parts[i < 500 ? random() % parts.size() : random() % 4 * random() % 2 + 3];
+    tokens.push_back(token);
+  }
+  for (const char* schema : {R"({"type":"string","maxLength":7})", R"({"type":"string"})",
+                             R"({"type":"string","minLength":3,"maxLength":60})"})
+    for (int round = 0; round < 3; ++round)
+      compare(Grammar::from_schema(json::parse(schema)), tokens, random, 30);
 }
 
 TEST(GrammarMask, WaitsForATrigger) {

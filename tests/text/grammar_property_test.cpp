@@ -149,7 +149,7 @@ TEST(GrammarProperty, WhatIsGeneratedIsValid) {
   const std::vector<std::string> tokens = vocabulary(random);
   const auto table = TokenTable::create(tokens, {TokenId{256}});
   int finished = 0, texts = 0, refused = 0;
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 400; ++round) {
     const Json schema = Schemas(random).root();
     std::optional<Grammar> grammar;
     try {

@@ -35,6 +35,12 @@ std::string ipv6() {
   return "(?:" + ways + ")";
 }
 
+// Prefixes of whole bytes, so that no bit is set behind the prefix.
+std::string ipv4_network() {
+  return "(?:" + byte + "\\.0\\.0\\.0/8|" + byte + "\\." + byte + "\\.0\\.0/16|" + byte + "(?:\\." + byte +
+         "){2}\\.0/24|" + ipv4 + "/32)";
+}
+
 // ISO 8601: weeks, or some of years … seconds in their order.
 std::string duration() {
   const std::string n = "\\d{1,6}";
@@ -67,8 +73,9 @@ std::unordered_map<std::string_view, std::string> table() {
       {"ipv4", ipv4},
       {"ipv6", ipv6()},
       {"ipvanyaddress", "(?:" + ipv4 + "|" + ipv6() + ")"},
-      {"ipv4network", ipv4 + "/(?:3[0-2]|[12]?\\d)"},
-      {"ipv6network", ipv6() + "/(?:12[0-8]|1[01]\\d|[1-9]?\\d)"},
+      {"ipv4network", ipv4_network()},
+      {"ipv6network",
+       "(?:" + ipv6() + "/128|" + hex4 + "::/16|(?:" + hex4 + ":){2}:/32|(?:" + hex4 + ":){4}:/64)"},
       {"uri", uri},
       {"iri", uri},
       {"base64url", "(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}(?:==)?|[A-Za-z0-9_-]{3}=?)?"},
@@ -86,6 +93,12 @@ std::unordered_map<std::string_view, std::string> table() {
 }
 
 }  // namespace
+
+std::string_view known_equivalent(std::string_view pattern) {
+  // What Pydantic writes for a decimal number in a string, which only says that there must be a digit.
+  if (pattern == R"(^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$)") return R"(^[+-]?(?:\d+\.?\d*|\.\d+)$)";
+  return pattern;
+}
 
 std::optional<std::string_view> format_pattern(std::string_view format) {
   static const std::unordered_map<std::string_view, std::string> patterns = table();

@@ -9,4 +9,8 @@ namespace hearth::grammar {
 // ones.
 std::optional<std::string_view> format_pattern(std::string_view format);
 
+// A pattern that matches the same without look-around, for those that common tools write; otherwise the
+// pattern.
+std::string_view known_equivalent(std::string_view pattern);
+
 }  // namespace hearth::grammar

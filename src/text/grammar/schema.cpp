@@ -14,9 +14,10 @@ namespace {
 constexpr int most_depth = 128;
 
 constexpr std::string_view annotations[] = {
-    "title",     "description",   "default",         "examples",         "example",    "$schema",
-    "$id",       "$comment",      "$defs",           "definitions",      "deprecated", "readOnly",
-    "writeOnly", "discriminator", "contentEncoding", "contentMediaType", "$anchor",    "id"};
+    "title",     "description",   "default",         "examples",         "example",       "$schema",
+    "$id",       "$comment",      "$defs",           "definitions",      "deprecated",    "readOnly",
+    "writeOnly", "discriminator", "contentEncoding", "contentMediaType", "contentSchema", "$anchor",
+    "id"};
 
 constexpr std::string_view known[] = {"type",
                                       "properties",

@@ -63,7 +63,7 @@ NodeId SchemaCompiler::string(const json::object& schema, const Place& place) {
   try {
     const CharacterNode escaped = [&](const CodepointSet& set) { return rules_.character(set); };
     const CharacterNode plain = [&](const CodepointSet& set) { return tree_.set(set); };
-    NodeId text = parse_regex(pattern, tree_, any_length ? escaped : plain);
+    NodeId text = parse_regex(known_equivalent(pattern), tree_, any_length ? escaped : plain);
     if (!any_length) text = with_length(tree_, text, min, max, escaped);
     return tree_.rule(place, tree_.sequence({quote, text, quote}), true);
   } catch (const Error& error) {
