@@ -21,7 +21,8 @@ struct SourceTensor {
   std::vector<uint64_t> dims;  // fastest first
   // Writes bytes [first, first + out.size()), whole blocks of `type`. Called by several threads at once.
   GgufWriter::Fill bytes;
-  // `count` bytes from byte `first` are done with: the memory that reading them has taken may go. May be empty.
+  // `count` bytes from byte `first` are done with: the memory that reading them has taken may go. May be
+  // empty.
   std::function<void(uint64_t first, uint64_t count)> forget;
 
   uint64_t values() const;

@@ -160,10 +160,11 @@ struct Inspected {
 };
 }  // namespace from_child
 
-using ToChild =
-    std::variant<to_child::Load, to_child::Start, to_child::Cancel, to_child::Inspect, to_child::Ping, to_child::Leave>;
+using ToChild = std::variant<to_child::Load, to_child::Start, to_child::Cancel, to_child::Inspect,
+                             to_child::Ping, to_child::Leave>;
 using FromChild = std::variant<from_child::Ready, from_child::Text, from_child::Thinking, from_child::Called,
-                               from_child::Vectors, from_child::Done, from_child::Failed, from_child::Pong, from_child::Inspected>;
+                               from_child::Vectors, from_child::Done, from_child::Failed, from_child::Pong,
+                               from_child::Inspected>;
 
 // Records ↔ JSON. Decoding throws Error(bug) on a message of another build.
 Json encode(const ToChild& message);

@@ -19,7 +19,8 @@ from_child::Ready Session::ready() {
 
 void Session::start(const to_child::Start& m) {
   try {
-    const WorkContext context{model_.files(), templates_, formats_, model_.engine(), model_.load_seconds(), out_};
+    const WorkContext context{model_.files(),        templates_, formats_, model_.engine(),
+                              model_.load_seconds(), out_};
     auto job = m.request.embed.empty() ? make_generation(m.id, m.request, context)
                                        : make_embedding(m.id, m.request, context);
     if (!job->over()) jobs_.push_back(std::move(job));

@@ -7,9 +7,9 @@
 #include <optional>
 #include <thread>
 
+#include "http/client.h"
 #include "store/download.h"
 #include "store/download/parts.h"
-#include "http/client.h"
 
 namespace hearth {
 

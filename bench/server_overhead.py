@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""What the server itself costs, against a running `hearth serve` (OLLAMA_HOST) and its built-in model.
+
+Prints the time of a request beyond what the scheduler and the worker count themselves, and the processor time of the
+server process per streamed token. With a model's name as argument: tokens per second of 1, 4 and 16 clients together.
+"""
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+host = os.environ.get("OLLAMA_HOST", "127.0.0.1:11434")
+
+
+def ask(connection, **body):
+    connection.request("POST", "/api/generate", json.dumps(body))
+    return connection.getresponse().read()
+
+
+def first_token():
+    connection = http.client.HTTPConnection(host)
+    ask(connection, model="ember", prompt="hi", stream=False)
+    beyond = []
+    for i in range(300):
+        begin = time.perf_counter()
+        reply = json.loads(ask(connection, model="ember", prompt=f"What is 1 + {i}?", stream=False, options={"num_predict": 1}))
+        beyond.append((time.perf_counter() - begin) * 1e3 - reply["total_duration"] / 1e6)
+    print(f"request to first token, beyond the engine's own: median {statistics.median(beyond):.2f} ms, "
+          f"95 % below {sorted(beyond)[int(0.95 * len(beyond))]:.2f} ms")
+
+
+def processor_time(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def per_token():
+    pid = int(subprocess.check_output(["pgrep", "-f", "hearth serve"]).split()[0])
+    connection = http.client.HTTPConnection(host)
+    begin, tokens = processor_time(pid), 0
+    for seed in range(60):
+        options = {"num_predict": 400, "seed": seed, "temperature": 1, "logit_bias": {"0": -100}}
+        tokens += ask(connection, model="ember", prompt="a", raw=True, options=options).count(b"\n")
+    print(f"processor time of the server per streamed token: {(processor_time(pid) - begin) / tokens * 1e6:.0f} us")
+
+
+def together(model, clients):
+    counts = []
+
+    def one(number):
+        reply = ask(http.client.HTTPConnection(host), model=model, prompt=f"Tell me story {number}", raw=True, stream=False,
+                    options={"num_predict": 64, "seed": number})
+        said = json.loads(reply)
+        if "error" in said:
+            sys.exit(said["error"])
+        counts.append(said["eval_count"])
+
+    begin = time.perf_counter()
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(clients)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return sum(counts) / (time.perf_counter() - begin)
+
+
+if len(sys.argv) > 1:
+    together(sys.argv[1], 1)  # loads it
+    for clients in (1, 4, 16):
+        print(f"{clients:2} clients: {together(sys.argv[1], clients):.1f} tokens/s")
+else:
+    first_token()
+    per_token()
