@@ -156,6 +156,7 @@ constexpr HttpRoute routes[] = {
     {"POST", "/v1/chat/completions", DialectKind::openai, dialect<openai::parse_chat>},
     {"POST", "/v1/completions", DialectKind::openai, dialect<openai::parse_completion>},
     {"POST", "/v1/embeddings", DialectKind::openai, dialect<openai::parse_embeddings>},
+    {"POST", "/v1/responses", DialectKind::openai, dialect<openai::parse_responses>},
     {"POST", "/v1/messages", DialectKind::anthropic, dialect<anthropic::parse_messages>},
     {"POST", "/v1/messages/count_tokens", DialectKind::anthropic, dialect<anthropic::parse_count_tokens>},
     {"POST", "/api/generate", DialectKind::ollama, generate},

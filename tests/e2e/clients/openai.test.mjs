@@ -85,3 +85,22 @@ test('structured output is what the schema says', async () => {
   const object = await client.chat.completions.create(ask('x', { response_format: { type: 'json_object' }, max_tokens: 60 }));
   assert.ok(object.choices[0].message.content.startsWith('{'));
 });
+
+test('responses, whole and as a stream', async () => {
+  const whole = await client.responses.create({ model, temperature: 0, instructions: 'Be brief.', input: 'What is 3 + 4?' });
+  assert.equal(whole.status, 'completed');
+  assert.match(whole.output_text, /7/);
+  assert.ok(whole.usage.output_tokens > 0);
+  const stream = client.responses.stream({ model, temperature: 0, input: [{ role: 'user', content: [{ type: 'input_text', text: 'What is 3 + 4?' }] }] });
+  let text = '';
+  let numbers = [];
+  for await (const event of stream) {
+    numbers.push(event.sequence_number);
+    if (event.type === 'response.output_text.delta') text += event.delta;
+  }
+  assert.match(text, /7/);
+  assert.deepEqual(numbers, numbers.map((_, i) => i));
+  const cut = await client.responses.create({ model, input: 'Who are you?', max_output_tokens: 2 });
+  assert.equal(cut.status, 'incomplete');
+  await assert.rejects(client.responses.create({ model, input: [{ type: 'input_file' }] }), OpenAI.BadRequestError);
+});

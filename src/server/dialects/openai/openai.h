@@ -9,6 +9,7 @@ namespace hearth::openai {
 Call parse_chat(const Json& body, const Stamp& stamp);
 Call parse_completion(const Json& body, const Stamp& stamp);
 Call parse_embeddings(const Json& body, const Stamp& stamp);
+Call parse_responses(const Json& body, const Stamp& stamp);
 
 ErrorReply error(const Error& error);
 // {"error": {message, type, param, code}}, also as an event of a running stream.

@@ -14,5 +14,7 @@ struct ReplyOptions {
 std::unique_ptr<Reply> chat_reply(const Call& call, const Stamp& stamp, const ReplyOptions& options);
 std::unique_ptr<Reply> completion_reply(const Call& call, const Stamp& stamp, const ReplyOptions& options);
 std::unique_ptr<Reply> embeddings_reply(const Call& call, bool base64, uint32_t dimensions);
+// `body`: fields of it are told back.
+std::unique_ptr<Reply> responses_reply(const Call& call, const Stamp& stamp, const Json& body);
 
 }  // namespace hearth::openai

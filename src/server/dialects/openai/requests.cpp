@@ -6,6 +6,7 @@
 #include "server/dialects/fields.h"
 #include "server/dialects/ollama/requests.h"
 #include "server/dialects/openai/openai.h"
+#include "server/dialects/openai/parts.h"
 #include "server/dialects/openai/replies.h"
 
 namespace hearth::openai {
@@ -81,31 +82,12 @@ ReplyOptions reply_options(const Json& body) {
   return o;
 }
 
-std::string text_of_parts(const json::array& parts) {
-  std::string text;
-  for (const Json& part : parts) {
-    const std::string type = fields::text(part, "type").value_or("");
-    if (type == "text" || type == "input_text" || type == "output_text") {
-      text += fields::text(part, "text").value_or("");
-    } else if (type == "image_url" || type == "input_image") {
-      refuse("this server runs no image model yet", "send text only");
-    } else {
-      refuse(fmt::format("invalid message format: content part of type '{}'", type),
-             "send parts of type text");
-    }
-  }
-  return text;
-}
-
 ToolCall tool_call_of(const Json& c) {
   const json::object* function = fields::object(c, "function");
   if (function == nullptr) fields::wrong_type("tool_calls", "array of {function}");
   const Json f = *function;
-  const std::string text = fields::text(f, "arguments").value_or("{}");
-  boost::system::error_code broken;
-  Json arguments = json::parse(text, broken);
-  if (broken || !arguments.is_object()) refuse("invalid tool call arguments", "send a JSON object as text");
-  return {fields::text(c, "id").value_or(""), fields::text(f, "name").value_or(""), std::move(arguments)};
+  return {fields::text(c, "id").value_or(""), fields::text(f, "name").value_or(""),
+          arguments_of(fields::text(f, "arguments").value_or("{}"))};
 }
 
 ChatMessage message_of(const Json& m, std::map<std::string, std::string>& names) {
@@ -155,16 +137,10 @@ Json format_of(const Json& body) {
 
 ThinkChoice think_of(const Json& body) {
   std::string effort = fields::text(body, "reasoning_effort").value_or("");
-  if (const json::object* reasoning = fields::object(body, "reasoning");
-      reasoning != nullptr && effort.empty()) {
+  if (const Json* reasoning = fields::find(body, "reasoning"); reasoning != nullptr && effort.empty()) {
     effort = fields::text(*reasoning, "effort").value_or("");
   }
-  if (effort.empty()) return fields::think(body);
-  if (effort == "none") return {true, false, "", true};
-  if (effort == "minimal" || effort == "low") return {true, true, "low", true};
-  if (effort == "medium" || effort == "high") return {true, true, effort, true};
-  if (effort == "xhigh" || effort == "ultra" || effort == "max") return {true, true, "max", true};
-  refuse(fmt::format("invalid reasoning effort '{}'", effort), "use none, low, medium or high");
+  return effort.empty() ? fields::think(body) : effort_of(effort);
 }
 
 Json tools_of(const Json& body) {
@@ -209,6 +185,38 @@ std::vector<std::string> texts_of(const Json& body, const char* key, const char*
 }
 
 }  // namespace
+
+std::string text_of_parts(const json::array& parts) {
+  std::string text;
+  for (const Json& part : parts) {
+    const std::string type = fields::text(part, "type").value_or("");
+    if (type == "text" || type == "input_text" || type == "output_text") {
+      text += fields::text(part, "text").value_or("");
+    } else if (type == "image_url" || type == "input_image") {
+      refuse("this server runs no image model yet", "send text only");
+    } else {
+      refuse(fmt::format("invalid message format: content part of type '{}'", type),
+             "send parts of type text");
+    }
+  }
+  return text;
+}
+
+Json arguments_of(const std::string& text) {
+  boost::system::error_code broken;
+  Json arguments = json::parse(text, broken);
+  if (broken || !arguments.is_object()) refuse("invalid tool call arguments", "send a JSON object as text");
+  return arguments;
+}
+
+ThinkChoice effort_of(const std::string& effort) {
+  if (effort.empty()) return {};
+  if (effort == "none") return {true, false, "", true};
+  if (effort == "minimal" || effort == "low") return {true, true, "low", true};
+  if (effort == "medium" || effort == "high") return {true, true, effort, true};
+  if (effort == "xhigh" || effort == "ultra" || effort == "max") return {true, true, "max", true};
+  refuse(fmt::format("invalid reasoning effort '{}'", effort), "use none, low, medium or high");
+}
 
 Call parse_chat(const Json& body, const Stamp& stamp) {
   Call call = call_of(body);
