@@ -10,6 +10,8 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/human.h"
+#include "cli/run_options.h"
+#include "cli/show_remote.h"
 #include "worker/open_model.h"
 
 namespace hearth {
@@ -112,9 +114,23 @@ Rows text_rows(std::string_view text) {
 struct ShowOptions {
   std::string model;
   bool verbose = false, chat_template = false, license = false;
+  bool modelfile = false, parameters = false, system = false;
+
+  // What alone is wanted.
+  std::string part() const {
+    return chat_template ? "template"
+           : license     ? "license"
+           : modelfile   ? "modelfile"
+           : parameters  ? "parameters"
+           : system      ? "system"
+                         : "";
+  }
 };
 
 void show(const ShowOptions& options) {
+  RunOptions named;
+  name_model(named, options.model);
+  if (!named.model.empty()) return show_remote(options.model, options.part(), options.verbose);
   const bool builtin = options.model == builtin_name;
   const Gguf file = builtin ? Gguf::parse(builtin_model(), options.model) : Gguf::open(options.model);
   const auto chat = file.string("tokenizer.chat_template");
@@ -135,10 +151,17 @@ void show(const ShowOptions& options) {
 
 void add_show(CLI::App& app) {
   auto options = std::make_shared<ShowOptions>();
-  app.add_option("MODEL", options->model, "GGUF file, or ember for the built-in model")->required();
+  app.add_option("MODEL", options->model,
+                 "a model of a running server, a GGUF file, or ember for the built-in model")
+      ->required();
   app.add_flag("-v,--verbose", options->verbose, "all metadata and tensors");
   auto* chat = app.add_flag("--template", options->chat_template, "only the chat template");
   app.add_flag("--license", options->license, "only the licence")->excludes(chat);
+  app.add_flag("--modelfile", options->modelfile, "only the Modelfile (of a server's model)")->excludes(chat);
+  app.add_flag("--parameters", options->parameters, "only the parameters (of a server's model)")
+      ->excludes(chat);
+  app.add_flag("--system", options->system, "only the system message (of a server's model)")->excludes(chat);
+  app.footer("Environment: OLLAMA_HOST");
   app.callback([options] { show(*options); });
 }
 

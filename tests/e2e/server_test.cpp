@@ -89,6 +89,13 @@ TEST_F(ServerTest, CommandsMakeShowAndDeleteAModel) {
   EXPECT_EQ(shown.at("system"), "Be brief.");
   EXPECT_EQ(shown.at("messages").as_array().size(), 2U);
   EXPECT_NE(std::string(shown.at("parameters").as_string()).find("\"END\""), std::string::npos);
+  const auto overview = server_.run("show mine");
+  EXPECT_EQ(overview.code, 0) << overview.err;
+  EXPECT_NE(overview.out.find("  Model\n    architecture"), std::string::npos) << overview.out;
+  EXPECT_NE(overview.out.find("  System\n    Be brief.\n"), std::string::npos) << overview.out;
+  EXPECT_EQ(server_.run("show mine --system").out, "Be brief.");
+  EXPECT_NE(server_.run("show mine --modelfile").out.find("\nFROM "), std::string::npos);
+  EXPECT_EQ(server_.run("show nosuch").code, 1);
   const auto answer = server_.run("run mine hello");
   EXPECT_EQ(answer.code, 0) << answer.err;
   EXPECT_TRUE(answer.out.ends_with("\n\n"));
