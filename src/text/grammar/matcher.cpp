@@ -232,9 +232,8 @@ ConfigId Matcher::after_text(ConfigId id) {
   return next;
 }
 
-uint8_t Matcher::text_run(ConfigId id) {
+uint8_t Matcher::new_text_run(ConfigId id) {
   const ConfigId first = id;
-  if (info_[first].run != run_unknown) return info_[first].run;
   uint8_t run = 0;
   while (run < longest_run) {
     const ConfigId next = after_text(id);

@@ -51,7 +51,7 @@ class Matcher {
 
   // How many characters of text (is_plain, or two bytes and more) may follow for sure, whichever they are; at
   // most `longest_run`. What ends within a character may follow, too, where that character may.
-  uint8_t text_run(ConfigId id);
+  uint8_t text_run(ConfigId id) { return info_[id].run != run_unknown ? info_[id].run : new_text_run(id); }
   static constexpr uint8_t longest_run = 32;
   static bool is_plain(uint8_t byte) { return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\'; }
 
@@ -74,6 +74,7 @@ class Matcher {
 
   ConfigId new_step(ConfigId from, uint8_t byte);
   ConfigId after_text(ConfigId id);
+  uint8_t new_text_run(ConfigId id);
   void arrive(uint32_t state, StackId stack);
   void settle();
   void begin_rules();
