@@ -94,6 +94,8 @@ class Scorer {
       LoadRequest request;
       request.wish.kv = kv_types_of(kv);
       request.wish.context = options_.context;
+      request.devices = {options_.device};
+      request.backends = setting("BACKENDS");
       request.cpu_set = setting("CPU");
       request.threads = thread_setting();
       slot = std::make_unique<LoadedModel>(OpenModel::open(options_.file), request,
@@ -110,16 +112,12 @@ void add_logits(CLI::App& app) {
   auto options = std::make_shared<LogitsOptions>();
   app.add_option("FILE", options->file, "GGUF file")->required();
   app.add_flag("--jsonl", options->jsonl, "answer JSON lines (the only form there is)");
-  app.add_option("--device", options->device, "where to compute: cpu");
+  app.add_option("--device", options->device, "where to compute: cpu, vulkan0 …");
   app.add_option("--context", options->context, "tokens of context (default: the model's, 8192 at most)");
   app.add_option("--arithmetic", options->arithmetic,
                  "f32: float throughout; served: the kernels that run and bench use for prompts")
       ->check(CLI::IsMember({"f32", "served"}));
   app.callback([options] {
-    if (options->device != "cpu") {
-      throw Error(Code::unsupported, fmt::format("device '{}' is not in this version", options->device),
-                  "use cpu");
-    }
     Scorer scorer(*options);
     answer_lines([&](const Json& line, std::string& out) { scorer.answer(line, out); });
   });

@@ -178,11 +178,9 @@ DeviceBuffers held_of(const Json& j) {
 struct EncodeToChild {
   json::object operator()(const to_child::Load& m) const {
     const LoadRequest& r = m.request;
-    return {{"is", "load"},
-            {"path", r.path},
-            {"wish", wish_json(r.wish)},
-            {"cpu", r.cpu_set},
-            {"threads", r.threads}};
+    return {{"is", "load"},          {"path", r.path},       {"wish", wish_json(r.wish)},
+            {"cpu", r.cpu_set},      {"threads", r.threads}, {"devices", json::value_from(r.devices)},
+            {"backends", r.backends}};
   }
   json::object operator()(const to_child::Start& m) const {
     return {{"is", "start"}, {"id", m.id.value}, {"request", request_json(m.request)}};
@@ -270,8 +268,9 @@ ToChild decode_to_child(const Json& j) {
   return decoded([&]() -> ToChild {
     const std::string is = text(j, "is");
     if (is == "load") {
-      return to_child::Load{
-          {text(j, "path"), wish_of(j.at("wish")), text(j, "cpu"), number<uint32_t>(j, "threads")}};
+      return to_child::Load{{text(j, "path"), wish_of(j.at("wish")), text(j, "cpu"),
+                             number<uint32_t>(j, "threads"),
+                             json::value_to<std::vector<std::string>>(j.at("devices")), text(j, "backends")}};
     }
     if (is == "start") return to_child::Start{{number<uint64_t>(j, "id")}, request_of(j.at("request"))};
     if (is == "cancel") return to_child::Cancel{{number<uint64_t>(j, "id")}};

@@ -75,8 +75,10 @@ struct Request {
 struct LoadRequest {
   std::string path;  // empty: the built-in model
   Wish wish;
-  std::string cpu_set;   // HEARTH_CPU
-  uint32_t threads = 0;  // HEARTH_THREADS
+  std::string cpu_set;                    // HEARTH_CPU
+  uint32_t threads = 0;                   // HEARTH_THREADS
+  std::vector<std::string> devices = {};  // names, in the order of use; empty = the CPU
+  std::string backends = {};              // HEARTH_BACKENDS: folders of the modules
 };
 
 namespace to_child {

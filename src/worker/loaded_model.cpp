@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/memory.h"
+#include "device/modules.h"
 #include "model/profile.h"
 
 namespace hearth {
@@ -27,7 +28,8 @@ Plan plan_for(const BoundModel& model, const Gguf& file, const Device& device, c
 LoadedModel::LoadedModel(OpenModel open, const LoadRequest& request, bool exact) : open_(std::move(open)) {
   const auto begin = std::chrono::steady_clock::now();
   BoundModel model = bind_model(*open_.file);
-  device_ = open_cpu_device({request.cpu_set, request.threads, exact});
+  device_ = open_device(request.devices.empty() ? "cpu" : request.devices.front(),
+                        {{request.cpu_set, request.threads, exact}, request.backends});
   Plan plan = plan_for(model, *open_.file, *device_, request.wish);
   EngineOptions options;
   options.ends = [tokenizer = open_.tokenizer.get()](TokenId t) { return tokenizer->ends_generation(t); };

@@ -14,7 +14,8 @@ ToChild trip(const ToChild& m) { return decode_to_child(json::parse(json::serial
 FromChild trip(const FromChild& m) { return decode_from_child(json::parse(json::serialize(encode(m)))); }
 
 TEST(Messages, LoadSurvives) {
-  LoadRequest load{"a/b.gguf", {4096, 2, 128, {KvType::q8_0, KvType::f32}}, "avx2", 7};
+  LoadRequest load{"a/b.gguf", {4096, 2, 128, {KvType::q8_0, KvType::f32}}, "avx2", 7, {"vulkan0", "cpu"},
+                   "/opt"};
   const auto back = std::get<to_child::Load>(trip(ToChild(to_child::Load{load}))).request;
   EXPECT_EQ(back.path, load.path);
   EXPECT_EQ(back.wish.context, 4096U);
@@ -22,6 +23,8 @@ TEST(Messages, LoadSurvives) {
   EXPECT_EQ(back.wish.kv.v, KvType::f32);
   EXPECT_EQ(back.cpu_set, "avx2");
   EXPECT_EQ(back.threads, 7U);
+  EXPECT_EQ(back.devices, load.devices);
+  EXPECT_EQ(back.backends, "/opt");
 }
 
 TEST(Messages, RequestSurvives) {
