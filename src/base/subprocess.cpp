@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -25,7 +27,8 @@ namespace {
 }
 
 // After fork: only calls that are safe there.
-[[noreturn]] void become(const char* program, const char* role, int socket, int log, pid_t parent) {
+[[noreturn]] void become(const char* program, const char* role, char* const* environment, int socket, int log,
+                         pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);
   ::signal(SIGINT, SIG_IGN);  // Ctrl-C is the parent's to handle
@@ -35,19 +38,42 @@ namespace {
   } else {
     ::dup2(socket, child_socket);
   }
-  ::execl(program, "hearth", role, static_cast<char*>(nullptr));
+  const char* arguments[] = {"hearth", role, nullptr};
+  ::execve(program, const_cast<char* const*>(arguments), environment);
   ::_exit(127);
+}
+
+// This process's environment with the changes: "NAME=value" each.
+std::vector<std::string> changed(const EnvironmentChanges& changes) {
+  const auto touched = [&](std::string_view entry) {
+    return std::any_of(changes.begin(), changes.end(),
+                       [&](const auto& change) { return entry.substr(0, entry.find('=')) == change.first; });
+  };
+  std::vector<std::string> all;
+  for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
+    if (!touched(*at)) all.emplace_back(*at);
+  }
+  for (const auto& [name, value] : changes) {
+    if (value) all.push_back(name + "=" + *value);
+  }
+  return all;
 }
 
 }  // namespace
 
-Subprocess::Subprocess(const std::string& role, const std::string& program) {
+Subprocess::Subprocess(const std::string& role, const std::string& program,
+                       const EnvironmentChanges& environment) {
+  // Made before the fork: the child of a process with threads must not allocate.
+  std::vector<std::string> variables = changed(environment);
+  std::vector<char*> pointers;
+  for (std::string& v : variables) pointers.push_back(v.data());
+  pointers.push_back(nullptr);
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) fail("make a socket");
   log_ = ::memfd_create("hearth-log", MFD_CLOEXEC);
   const pid_t parent = ::getpid();
   if (log_ >= 0) pid_ = ::fork();
-  if (pid_ == 0) become(program.c_str(), role.c_str(), pair[1], log_, parent);
+  if (pid_ == 0) become(program.c_str(), role.c_str(), pointers.data(), pair[1], log_, parent);
   const int reason = errno;
   ::close(pair[1]);
   if (pid_ > 0) {
@@ -103,6 +129,8 @@ std::optional<std::string> Subprocess::try_describe() {
 std::string Subprocess::ended(pid_t got, int status) {
   pid_ = -1;
   if (got < 0) return "is gone";
+  end_signal_ = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   if (WIFSIGNALED(status)) {
     return fmt::format("was killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
   }
@@ -117,6 +145,18 @@ std::string Subprocess::log_tail(size_t bytes) const {
   const ssize_t got = ::pread(log_, tail.data(), want, size - static_cast<off_t>(want));
   tail.resize(got > 0 ? static_cast<size_t>(got) : 0);
   return tail;
+}
+
+uint64_t Subprocess::log_bytes() const noexcept {
+  const off_t size = ::lseek(log_, 0, SEEK_END);
+  return size > 0 ? static_cast<uint64_t>(size) : 0;
+}
+
+uint64_t Subprocess::resident_bytes() const {
+  if (pid_ <= 0) return 0;
+  std::ifstream statm(fmt::format("/proc/{}/statm", pid_));
+  uint64_t all = 0, resident = 0;
+  return statm >> all >> resident ? resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
 }
 
 }  // namespace hearth

@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 namespace hearth {
@@ -27,6 +30,7 @@ TEST(Subprocess, KillDoesNotWait) {
   EXPECT_EQ(child.try_describe(), std::nullopt);
   child.kill();
   EXPECT_EQ(child.wait_and_describe(), "was killed by signal 9 (Killed)");
+  EXPECT_EQ(child.end_signal(), 9);
 }
 
 TEST(Subprocess, AReleasedSocketOutlivesTheChild) {
@@ -39,6 +43,27 @@ TEST(Subprocess, AReleasedSocketOutlivesTheChild) {
   char byte = 0;
   EXPECT_EQ(::read(socket, &byte, 1), 0) << "the other end is closed";
   EXPECT_EQ(::close(socket), 0);
+}
+
+// The shell reads what it is to do from the script that is its "role".
+TEST(Subprocess, TheEnvironmentIsTheParentsWithTheChanges) {
+  const auto script = std::filesystem::temp_directory_path() / "hearth-environment-test.sh";
+  std::ofstream(script) << "echo \"[$HEARTH_KEPT][$HEARTH_CHANGED][${HEARTH_GONE-none}]\" >&2\n";
+  ::setenv("HEARTH_KEPT", "kept", 1);
+  ::setenv("HEARTH_CHANGED", "before", 1);
+  ::setenv("HEARTH_GONE", "here", 1);
+  Subprocess child(script.string(), "/bin/sh", {{"HEARTH_CHANGED", "after"}, {"HEARTH_GONE", std::nullopt}});
+  EXPECT_EQ(child.wait_and_describe(), "ended with exit code 0");
+  EXPECT_EQ(child.log_tail(), "[kept][after][none]\n");
+  EXPECT_EQ(child.log_bytes(), 20U);
+  EXPECT_EQ(child.resident_bytes(), 0U) << "it is gone";
+  std::filesystem::remove(script);
+}
+
+TEST(Subprocess, ItsMemoryIsSeenWhileItRuns) {
+  Subprocess child("1000", "/bin/sleep");
+  EXPECT_GT(child.resident_bytes(), 0U);
+  EXPECT_LT(child.resident_bytes(), 64U << 20);
 }
 
 }  // namespace
