@@ -10,7 +10,9 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/local_worker.h"
+#include "protocol/probe.h"
 #include "worker/convert.h"
+#include "worker/probe.h"
 #include "worker/serve.h"
 
 namespace hearth {
@@ -63,6 +65,7 @@ int explain_parse_error(const CLI::App& app, const CLI::ParseError& error,
 
 int run_program(std::vector<std::string> arguments) {
   if (arguments.size() == 1 && arguments.front() == worker_role) return serve_worker(child_socket);
+  if (arguments.size() == 1 && arguments.front() == probe_role) return serve_probe(child_socket);
   if (arguments.size() == 1 && arguments.front() == convert_role)
     return run_conversion(STDIN_FILENO, STDOUT_FILENO);
   if (arguments.size() == 1 && arguments.front() == convert_child_role)
