@@ -1,0 +1,49 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hardware/probe_child.h"
+#include "hardware/verdict_cache.h"
+
+// All backends and devices of this machine: from the cache where it still holds, else by probing.
+namespace hearth {
+
+struct MachineProbe {
+  std::filesystem::path folder;  // of the cache
+  std::vector<std::string> backends{"rocm", "cuda", "vulkan"};
+  bool cpu = true;
+  bool again = false;     // whatever the cache says, and whatever became of earlier attempts
+  bool software = false;  // drivers that compute on the processor (lavapipe) too
+  std::string module_folders, cpu_set;
+  uint32_t threads = 0;
+  std::map<std::string, uint32_t> gfx_targets;  // by PCI address, as the kernel writes them: 100301
+  std::vector<std::string> driver_folders;      // ProbeQuestion::driver_folders
+  std::string root;                             // replaces "/" for what is read here, in tests
+  ProbeRunner runner;
+};
+
+struct MachineVerdicts {
+  std::vector<ProbeVerdict> verdicts;  // of devices, and of backends as a whole (empty key)
+  std::vector<std::string> notes;      // what to know besides: cache files that were ignored …
+  bool complete = true;                // nothing is missing that a probe would tell
+};
+
+// What the cache has; starts nothing, opens no driver. Takes milliseconds.
+MachineVerdicts cached_verdicts(const MachineProbe& machine);
+
+// The same, and what is missing is probed. Backends are asked at once; cards are probed side by side, devices
+// that share the processor's memory one after the other.
+MachineVerdicts probe_machine(const MachineProbe& machine);
+
+// What a child of a backend gets another environment in: filters meant for other vendors are taken away.
+EnvironmentChanges environment_for(const std::string& backend);
+
+// The value of HSA_OVERRIDE_GFX_VERSION that is known to work for a chip that ROCm has no kernels for; none
+// where there is no such value or no need. `target`: gfx_target_version of the kernel, 100301 for gfx1031.
+std::optional<std::string> suggested_override(uint32_t target);
+
+}  // namespace hearth

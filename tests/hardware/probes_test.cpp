@@ -1,0 +1,219 @@
+// All backends of a machine together: order, fall-back, overrides, cache, attempts.
+#include "hardware/probes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+
+#include "probe_support.h"
+
+namespace hearth {
+namespace {
+
+using testing::HasSubstr;
+
+class Machines : public testing::Test {
+ protected:
+  Machines() {
+    test::link_modules(scratch.path, {"vulkan"});
+    machine.folder = scratch.path / "state";
+    machine.backends = {"vulkan"};
+    machine.cpu = false;
+    machine.module_folders = scratch.path.string();
+    machine.threads = 1;
+    machine.runner = test::quick_runner();
+    machine.runner.progress = [this](const ProbeVerdict& v) {
+      const std::lock_guard guard(lock);
+      probed.insert(v.backend + " " + v.device);
+    };
+  }
+
+  const ProbeVerdict* of(const MachineVerdicts& all, const std::string& backend,
+                         const std::string& key) const {
+    for (const ProbeVerdict& v : all.verdicts) {
+      if (v.backend == backend && v.key == key) return &v;
+    }
+    return nullptr;
+  }
+
+  test::Scratch scratch{"machine"};
+  MachineProbe machine;
+  std::mutex lock;
+  std::set<std::string> probed;
+};
+
+TEST_F(Machines, AreProbedOnceAndKnownThen) {
+  const test::Variable kinds("HEARTH_FAKE_KINDS", "dic");
+  machine.cpu = true;
+  EXPECT_FALSE(cached_verdicts(machine).complete);
+  const MachineVerdicts first = probe_machine(machine);
+  ASSERT_EQ(first.verdicts.size(), 4U) << "the backend, two devices, the processor; no driver in software";
+  for (const ProbeVerdict& v : first.verdicts) {
+    EXPECT_TRUE(v.passed()) << v.backend << v.device << v.cause;
+    EXPECT_GT(v.taken, 1'700'000'000);
+    EXPECT_NE(v.kernel, "");
+  }
+  EXPECT_EQ(probed, (std::set<std::string>{"vulkan ", "vulkan vulkan0", "vulkan vulkan1", "cpu cpu"}));
+  EXPECT_TRUE(first.notes.empty());
+  probed.clear();
+  const MachineVerdicts cached = cached_verdicts(machine);
+  EXPECT_TRUE(cached.complete);
+  EXPECT_EQ(cached.verdicts.size(), 4U);
+  EXPECT_EQ(probe_machine(machine).verdicts.size(), 4U);
+  EXPECT_TRUE(probed.empty());
+  machine.again = true;
+  machine.software = true;
+  EXPECT_EQ(probe_machine(machine).verdicts.size(), 5U);
+  EXPECT_EQ(probed.size(), 5U);
+}
+
+TEST_F(Machines, ADeviceThatFailsOnOneBackendIsTriedOnTheNext) {
+  test::link_modules(scratch.path, {"rocm"});
+  const std::string path = test::fakes("rocm");
+  const test::Variable libraries("LD_LIBRARY_PATH", path), fault("HEARTH_FAKE_OVERRIDE", "");
+  machine.backends = {"rocm", "vulkan"};
+  MachineVerdicts all = probe_machine(machine);
+  ASSERT_NE(of(all, "rocm", "0000:03:00.0"), nullptr);
+  EXPECT_TRUE(of(all, "rocm", "0000:03:00.0")->passed());
+  EXPECT_EQ(of(all, "vulkan", "0000:03:00.0"), nullptr) << "there was no need";
+  EXPECT_TRUE(cached_verdicts(machine).complete);
+  // ROCm's runtime crashes; Vulkan is left.
+  const test::Variable crash("FAKE_HSA", "crash");
+  machine.again = true;
+  all = probe_machine(machine);
+  EXPECT_EQ(of(all, "rocm", "")->outcome, ProbeOutcome::crashed);
+  EXPECT_EQ(of(all, "rocm", "")->phase, "hsa_init");
+  EXPECT_TRUE(of(all, "vulkan", "0000:03:00.0")->passed());
+}
+
+TEST_F(Machines, AreLeftWithWhatThereIsWhenAllBackendsFail) {
+  const test::Variable fault("HEARTH_FAKE", "open=crash");
+  machine.cpu = true;
+  const MachineVerdicts all = probe_machine(machine);
+  EXPECT_TRUE(of(all, "vulkan", "")->passed()) << "it lists its device";
+  EXPECT_EQ(of(all, "vulkan", "0000:03:00.0")->outcome, ProbeOutcome::crashed);
+  EXPECT_TRUE(of(all, "cpu", "cpu")->passed());
+  probed.clear();
+  EXPECT_EQ(probe_machine(machine).verdicts.size(), 3U);
+  EXPECT_TRUE(probed.empty()) << "failures are kept too";
+}
+
+TEST_F(Machines, WithoutAModuleSaySo) {
+  machine.module_folders = (scratch.path / "none").string();
+  const MachineVerdicts all = probe_machine(machine);
+  ASSERT_EQ(all.verdicts.size(), 1U);
+  EXPECT_EQ(all.verdicts[0].outcome, ProbeOutcome::not_built);
+  EXPECT_THAT(all.verdicts[0].cause,
+              HasSubstr("there is no libhearth-vulkan.so in " + machine.module_folders));
+}
+
+TEST_F(Machines, ADeviceThatLacksSomethingIsNotOpened) {
+  const test::Variable kinds("HEARTH_FAKE_KINDS", "l");
+  machine.software = true;
+  const MachineVerdicts all = probe_machine(machine);
+  EXPECT_EQ(of(all, "vulkan", "0000:03:00.0")->outcome, ProbeOutcome::failed);
+  EXPECT_EQ(of(all, "vulkan", "0000:03:00.0")->cause, "16-bit storage");
+  EXPECT_EQ(probed.count("vulkan vulkan0"), 0U);
+  EXPECT_TRUE(cached_verdicts(machine).complete);
+}
+
+// The fake device crashes unless the variable has the wanted value.
+TEST_F(Machines, AnOverrideIsTriedWhereTheTablesKnowOneAndKeptIfItHelps) {
+  test::link_modules(scratch.path, {"rocm"});
+  const test::Variable libraries("LD_LIBRARY_PATH", test::fakes("rocm")),
+      wanted("HEARTH_FAKE_OVERRIDE", "10.3.0");
+  machine.backends = {"rocm"};
+  MachineVerdicts all = probe_machine(machine);
+  EXPECT_EQ(of(all, "rocm", "0000:03:00.0")->outcome, ProbeOutcome::crashed)
+      << "unknown chip: nothing to try";
+  machine.again = true;
+  machine.gfx_targets = {{"0000:03:00.0", 100301}};
+  all = probe_machine(machine);
+  ASSERT_NE(of(all, "rocm", "0000:03:00.0"), nullptr);
+  const ProbeVerdict& v = *of(all, "rocm", "0000:03:00.0");
+  EXPECT_TRUE(v.passed()) << v.cause;
+  using Set = std::pair<std::string, std::string>;
+  EXPECT_THAT(v.overrides, testing::Contains(Set("HSA_OVERRIDE_GFX_VERSION", "10.3.0")));
+}
+
+TEST_F(Machines, AnOverrideThatHarmsIsLeftOut) {
+  test::link_modules(scratch.path, {"rocm"});
+  const test::Variable libraries("LD_LIBRARY_PATH", test::fakes("rocm")),
+      wanted("HEARTH_FAKE_OVERRIDE", "none"), set("HSA_OVERRIDE_GFX_VERSION", "10.3.0");
+  machine.backends = {"rocm"};
+  const MachineVerdicts all = probe_machine(machine);
+  ASSERT_NE(of(all, "rocm", "0000:03:00.0"), nullptr);
+  EXPECT_TRUE(of(all, "rocm", "0000:03:00.0")->passed());
+  using Set = std::pair<std::string, std::string>;
+  EXPECT_THAT(of(all, "rocm", "0000:03:00.0")->overrides,
+              testing::Contains(Set("HSA_OVERRIDE_GFX_VERSION", "")));
+}
+
+TEST_F(Machines, AFilterForNvidiaDoesNotReachAmd) {
+  test::link_modules(scratch.path, {"rocm"});
+  const test::Variable libraries("LD_LIBRARY_PATH", test::fakes("rocm")), filter("CUDA_VISIBLE_DEVICES", "1"),
+      check("HEARTH_FAKE_NO_FILTER", "1");
+  machine.backends = {"rocm"};
+  const MachineVerdicts all = probe_machine(machine);
+  EXPECT_TRUE(of(all, "rocm", "0000:03:00.0")->passed());
+}
+
+TEST_F(Machines, ACompatLibraryIsPassedOver) {
+  const auto compat = scratch.path / "compat";
+  std::filesystem::create_directory(compat);
+  std::filesystem::copy_file(test::fakes("cuda/libcuda.so.1"), compat / "libcuda.so.1");
+  const test::Variable libraries("LD_LIBRARY_PATH", compat.string()), answer("FAKE_CUDA", "cuInit=compat");
+  machine.backends = {"cuda"};
+  machine.driver_folders = {test::fakes("cuda")};
+  MachineVerdicts all = probe_machine(machine);
+  ASSERT_EQ(all.verdicts.size(), 3U);
+  EXPECT_EQ(of(all, "cuda", "")->outcome, ProbeOutcome::not_built);
+  EXPECT_THAT(of(all, "cuda", "")->library, HasSubstr("fakes/cuda/libcuda.so.1"));
+  EXPECT_EQ(of(all, "cuda", "0000:0a:00.0")->outcome, ProbeOutcome::not_built);
+  // Where there is no other, its answer is the cause.
+  machine.driver_folders = {"/nowhere"};
+  machine.again = true;
+  all = probe_machine(machine);
+  ASSERT_EQ(all.verdicts.size(), 1U);
+  EXPECT_THAT(all.verdicts[0].cause, HasSubstr("cuInit answered 804"));
+  EXPECT_EQ(all.verdicts[0].library, (compat / "libcuda.so.1").string());
+}
+
+TEST_F(Machines, AMachineThatWentDownIsNotTakenDownAgain) {
+  probe_machine(machine);
+  std::filesystem::path verdict_file;
+  for (const auto& entry : std::filesystem::directory_iterator(machine.folder)) {
+    if (entry.path().filename().string().starts_with("vulkan-0000:03")) verdict_file = entry.path();
+  }
+  std::filesystem::remove(verdict_file);
+  const auto attempt = std::filesystem::path(verdict_file).replace_extension(".attempt");
+  std::ofstream(attempt) << R"({"what":"vulkan vulkan0","begun":1750000000,"boot":"another","times":1})";
+  probed.clear();
+  MachineVerdicts all = probe_machine(machine);
+  const ProbeVerdict* v = of(all, "vulkan", "0000:03:00.0");
+  ASSERT_NE(v, nullptr);
+  EXPECT_EQ(v->outcome, ProbeOutcome::crashed);
+  EXPECT_THAT(v->cause, HasSubstr("the machine went down during an earlier attempt (" + attempt.string()));
+  EXPECT_THAT(v->cause, HasSubstr("hearth doctor --probe"));
+  EXPECT_TRUE(probed.empty());
+  EXPECT_TRUE(cached_verdicts(machine).complete);
+  machine.again = true;
+  all = probe_machine(machine);
+  EXPECT_TRUE(of(all, "vulkan", "0000:03:00.0")->passed());
+  EXPECT_FALSE(std::filesystem::exists(attempt));
+}
+
+TEST(Overrides, AreThoseThatAreKnownToWork) {
+  EXPECT_EQ(suggested_override(100301), "10.3.0");
+  EXPECT_EQ(suggested_override(100306), "10.3.0");
+  EXPECT_EQ(suggested_override(110003), "11.0.2") << "never 11.0.0";
+  EXPECT_EQ(suggested_override(110502), "11.5.0");
+  EXPECT_EQ(suggested_override(90012), "9.0.0");
+  for (const uint32_t fine : {100300U, 110000U, 110001U, 100100U, 120000U, 0U})
+    EXPECT_FALSE(suggested_override(fine)) << fine;
+}
+
+}  // namespace
+}  // namespace hearth
