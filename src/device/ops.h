@@ -82,13 +82,14 @@ struct MaskSpec {
 };
 
 // out = softmax(cap(scale · q·Kᵀ) + mask) · V over the pages of each row's sequence. out: [rows ×
-// q_heads·v_size].
+// q_heads·v_size]. sinks [q_heads]: a score per head that takes part in the softmax and has no value.
 struct Attend {
   Act q, out;
   KvRef kv;
   MaskSpec mask;
   float scale = 1, soft_cap = 0;
   HeadShape heads;
+  Weight sinks;
 };
 
 // out = act(in·gateᵀ) ∘ (in·upᵀ)

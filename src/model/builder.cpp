@@ -62,8 +62,12 @@ Act Builder::qkv(Act x, const QkvW& w, const HeadShape& heads, KvRef kv) {
 
 Act Builder::attend(Act q, KvRef kv, const AttendSpec& spec) {
   expect(q, spec.heads.q_heads * spec.heads.k_size, "attention");
+  if (spec.sinks) {
+    const Shape& sinks = program_.weights[spec.sinks.id - 1].shape;
+    expect({0, static_cast<uint32_t>(sinks.rows * sinks.cols)}, spec.heads.q_heads, "sinks");
+  }
   const Act out = fresh(spec.heads.q_heads * spec.heads.v_size);
-  push(Attend{q, out, kv, spec.mask, spec.scale, spec.soft_cap, spec.heads});
+  push(Attend{q, out, kv, spec.mask, spec.scale, spec.soft_cap, spec.heads, spec.sinks});
   return out;
 }
 

@@ -24,6 +24,7 @@ struct AttendSpec {
   HeadShape heads;
   MaskSpec mask;
   float scale = 1, soft_cap = 0;
+  Weight sinks = {};  // [q_heads], see Attend
 };
 
 struct ExpertsW {

@@ -23,13 +23,12 @@ float float_at(const std::byte* p) {
 }
 
 // What a rounded row stands for.
-std::vector<double> values_of(const std::byte* row, uint32_t cols, bool two) {
-  const IntegerRow at = integer_row(cols, two);
+std::vector<double> values_of(const std::byte* row, uint32_t cols) {
+  const IntegerRow at = integer_row(cols);
   std::vector<double> out;
   for (uint32_t k = 0; k < cols; ++k) {
-    const int high = static_cast<int8_t>(row[k]), low = two ? static_cast<int8_t>(row[at.low + k]) : 0;
     const double scale = static_cast<double>(float_at(row + at.scale + k / 32 * 4));
-    out.push_back(scale * (two ? 128 * high + low : high));
+    out.push_back(scale * static_cast<int8_t>(row[k]));
   }
   return out;
 }
@@ -45,21 +44,19 @@ TEST(PackedRounding, StaysWithinHalfAStep) {
   const cpu::RoundRow round = rounding();
   if (round == nullptr) GTEST_SKIP() << "this processor has no packed kernels";
   std::mt19937 random(3);
-  for (const bool two : {false, true}) {
-    for (const float size : {1.0F, 1e-30F, 1e30F, 0.0F, 1e-42F}) {
-      std::vector<float> x = random_row(256, random);
-      for (float& v : x) v *= size;
-      x[40] = 0;
-      std::vector<std::byte> row(integer_row(256, two).bytes);
-      round(x.data(), 256, two, row.data());
-      const auto back = values_of(row.data(), 256, two);
-      for (uint32_t k = 0; k < 256; ++k) {
-        double top = 0;
-        for (uint32_t i = k / 32 * 32; i < k / 32 * 32 + 32; ++i)
-          top = std::max(top, std::fabs(static_cast<double>(x[i])));
-        const double step = std::max(top / (two ? 16256 : 127), 1e-37 * 16256);
-        EXPECT_NEAR(back[k], static_cast<double>(x[k]), step * 0.5001) << k << " of size " << size;
-      }
+  for (const float size : {1.0F, 1e-30F, 1e30F, 0.0F, 1e-42F}) {
+    std::vector<float> x = random_row(256, random);
+    for (float& v : x) v *= size;
+    x[40] = 0;
+    std::vector<std::byte> row(integer_row(256).bytes);
+    round(x.data(), 256, row.data());
+    const auto back = values_of(row.data(), 256);
+    for (uint32_t k = 0; k < 256; ++k) {
+      double top = 0;
+      for (uint32_t i = k / 32 * 32; i < k / 32 * 32 + 32; ++i)
+        top = std::max(top, std::fabs(static_cast<double>(x[i])));
+      const double step = std::max(top / 127, 1e-37 * 127);
+      EXPECT_NEAR(back[k], static_cast<double>(x[k]), step * 0.5001) << k << " of size " << size;
     }
   }
 }
@@ -69,20 +66,18 @@ TEST(PackedRounding, SumsAreThoseOfTheIntegers) {
   if (round == nullptr) GTEST_SKIP() << "this processor has no packed kernels";
   std::mt19937 random(4);
   const std::vector<float> x = random_row(96, random);
-  for (const bool two : {false, true}) {
-    const IntegerRow at = integer_row(96, two);
-    std::vector<std::byte> row(at.bytes);
-    round(x.data(), 96, two, row.data());
-    const auto back = values_of(row.data(), 96, two);
-    for (uint32_t g = 0; g < 6; ++g) {
-      double sum = 0;
-      for (uint32_t k = 16 * g; k < 16 * g + 16; ++k) sum += back[k];
-      EXPECT_NEAR(static_cast<double>(float_at(row.data() + at.sum16 + 4 * g)), sum, 1e-5);
-      int32_t whole = 0;
-      std::memcpy(&whole, row.data() + at.int_sum16 + 4 * g, 4);
-      const double scale = static_cast<double>(float_at(row.data() + at.scale + g / 2 * 4));
-      EXPECT_NEAR(scale * whole, sum, 1e-5);
-    }
+  const IntegerRow at = integer_row(96);
+  std::vector<std::byte> row(at.bytes);
+  round(x.data(), 96, row.data());
+  const auto back = values_of(row.data(), 96);
+  for (uint32_t g = 0; g < 6; ++g) {
+    double sum = 0;
+    for (uint32_t k = 16 * g; k < 16 * g + 16; ++k) sum += back[k];
+    EXPECT_NEAR(static_cast<double>(float_at(row.data() + at.sum16 + 4 * g)), sum, 1e-5);
+    int32_t whole = 0;
+    std::memcpy(&whole, row.data() + at.int_sum16 + 4 * g, 4);
+    const double scale = static_cast<double>(float_at(row.data() + at.scale + g / 2 * 4));
+    EXPECT_NEAR(scale * -whole, sum, 1e-5);
   }
 }
 
@@ -121,7 +116,7 @@ Weights weights_of(const TypeInfo& type, uint32_t rows, uint32_t cols, std::mt19
   return w;
 }
 
-void expect_product(const Case& c, uint32_t rows, uint32_t cols, uint32_t count, bool two) {
+void expect_product(const Case& c, uint32_t rows, uint32_t cols, uint32_t count) {
   std::mt19937 random(rows * 31 + cols + count);
   const TypeInfo& type = *find_type(c.kernels->type);
   const PackedForm& form = *cpu::packed_form(c.kernels->type);
@@ -132,15 +127,14 @@ void expect_product(const Case& c, uint32_t rows, uint32_t cols, uint32_t count,
     cpu::pack_strip(form, w.blocks.data() + r * w.row_bytes, w.row_bytes, std::min(cpu::strip_rows, rows - r),
                     cols, packed.data() + r / cpu::strip_rows * strip);
   }
-  const size_t x_bytes = integer_row(cols, two).bytes;
+  const size_t x_bytes = integer_row(cols).bytes;
   Guarded<std::byte> x(count * x_bytes);
   for (uint32_t m = 0; m < count; ++m)
-    rounding()(random_row(cols, random).data(), cols, two, x.data() + m * x_bytes);
+    rounding()(random_row(cols, random).data(), cols, x.data() + m * x_bytes);
   Guarded<float> y(size_t{count} * rows);
-  (two ? c.kernels->two_planes : c.kernels->one_plane)(packed.data(), rows, cols, x.data(), count, y.data(),
-                                                       rows);
+  c.kernels->product(packed.data(), rows, cols, x.data(), count, y.data(), rows);
   for (uint32_t m = 0; m < count; ++m) {
-    const auto activations = values_of(x.data() + m * x_bytes, cols, two);
+    const auto activations = values_of(x.data() + m * x_bytes, cols);
     for (uint32_t r = 0; r < rows; ++r) {
       double wanted = 0, magnitude = 0;
       for (uint32_t k = 0; k < cols; ++k) {
@@ -159,12 +153,10 @@ void expect_product(const Case& c, uint32_t rows, uint32_t cols, uint32_t count,
 TEST(PackedProducts, OfAllTypesAndShapes) {
   for (const Case& c : cases()) {
     const uint32_t block = cpu::packed_form(c.kernels->type)->block;
-    for (const bool two : {false, true}) {
-      for (const uint32_t rows : {1U, 7U, 8U, 9U, 16U, 33U}) {
-        for (const uint32_t cols : {block, 3 * block}) expect_product(c, rows, cols, 1, two);
-      }
-      for (const uint32_t count : {2U, 3U, 4U, 7U, 12U, 17U}) expect_product(c, 20, 2 * block, count, two);
+    for (const uint32_t rows : {1U, 7U, 8U, 9U, 16U, 33U}) {
+      for (const uint32_t cols : {block, 3 * block}) expect_product(c, rows, cols, 1);
     }
+    for (const uint32_t count : {2U, 3U, 4U, 7U, 8U, 12U, 16U, 31U}) expect_product(c, 20, 2 * block, count);
   }
 }
 

@@ -62,9 +62,9 @@ TEST(Operations, LinearWithBiasActivationScaleAndResidual) {
 
 // Softmax attention of one row as the paper has it.
 std::vector<double> attention(const std::vector<double>& q, const Matrix& k, const Matrix& v, size_t own,
-                              const Attend& o, size_t q_at, size_t kv_at_k, size_t kv_at_v) {
+                              const Attend& o, size_t q_at, size_t kv_at_k, size_t kv_at_v, double sink) {
   std::vector<double> scores, out(o.heads.v_size, 0.0);
-  double total = 0;
+  double total = sink;
   for (size_t t = 0; t < k.size(); ++t) {
     const bool hidden = (o.mask.causal && t > own) || (o.mask.window != 0 && t + o.mask.window <= own);
     double s = 0;
@@ -81,7 +81,8 @@ std::vector<double> attention(const std::vector<double>& q, const Matrix& k, con
   return out;
 }
 
-void check_attention(const std::string& set, MaskSpec mask, float soft_cap, uint32_t rows, HeadShape heads) {
+void check_attention(const std::string& set, MaskSpec mask, float soft_cap, uint32_t rows, HeadShape heads,
+                     bool sinks = false) {
   Rig rig(set);
   constexpr uint32_t width = 64;
   rig.program.caches = {{1, heads.kv_heads, heads.k_size, heads.v_size, 0}};
@@ -96,7 +97,8 @@ void check_attention(const std::string& set, MaskSpec mask, float soft_cap, uint
   qkv.wk = rig.weight(heads.kv_heads * heads.k_size, width, 0.2F);
   qkv.wv = rig.weight(heads.kv_heads * heads.v_size, width, 0.2F);
   qkv.heads = heads;
-  Attend attend{q, y, {}, mask, 0.3F, soft_cap, heads};
+  Attend attend{q, y, {}, mask, 0.3F, soft_cap, heads, {}};
+  if (sinks) attend.sinks = rig.weight(1, heads.q_heads, 2, 1);
   rig.push(Embed{x, table, 1});
   rig.push(qkv);
   rig.push(attend);
@@ -108,8 +110,8 @@ void check_attention(const std::string& set, MaskSpec mask, float soft_cap, uint
   for (size_t r = 0; r < rows; ++r) {
     for (size_t h = 0; h < heads.q_heads; ++h) {
       const size_t group = h / (heads.q_heads / heads.kv_heads);
-      const auto part =
-          attention(qs[r], ks, vs, r, attend, h * heads.k_size, group * heads.k_size, group * heads.v_size);
+      const auto part = attention(qs[r], ks, vs, r, attend, h * heads.k_size, group * heads.k_size,
+                                  group * heads.v_size, sinks ? std::exp(rig.matrix(attend.sinks)[0][h]) : 0);
       wanted[r].insert(wanted[r].end(), part.begin(), part.end());
     }
   }
@@ -124,6 +126,7 @@ TEST(Operations, AttentionInAllItsShapes) {
       check_attention(set, {true, 0}, 2.5F, rows, {6, 1, 48, 48});
       check_attention(set, {false, 0}, 0, rows, {2, 2, 64, 32});
       check_attention(set, {true, 40}, 1.5F, rows, {40, 2, 8, 24});
+      check_attention(set, {true, 9}, 0, rows, {4, 2, 32, 32}, true);
     }
   }
 }

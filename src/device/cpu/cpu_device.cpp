@@ -88,7 +88,7 @@ struct Judge {
     if (auto r = refuse_head(o.heads.k_size, kv.k, "key")) return r;
     return refuse_head(o.heads.v_size, kv.v, "value");
   }
-  std::optional<Refusal> operator()(const Attend&) const { return std::nullopt; }
+  std::optional<Refusal> operator()(const Attend& o) const { return vectors(o.sinks); }
   std::optional<Refusal> operator()(const Route& o) const { return matrices(o.router); }
   std::optional<Refusal> operator()(const Experts& o) const { return matrices(o.gate, o.up, o.down); }
   std::optional<Refusal> operator()(const Logits& o) const {
@@ -106,6 +106,7 @@ struct Judge {
 CpuDevice::CpuDevice(const CpuOptions& options)
     : table_(resolve(options.set, cpu_features())),
       matmul_(options.exact ? table_.matmul_f32 : table_.matmul),
+      attend_(options.exact ? table_.attend_f32 : table_.attend),
       team_(choose_threads(options, thread_budget()), !thread_budget().quota),
       exact_(options.exact) {
   info_.name = "cpu";

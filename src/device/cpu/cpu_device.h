@@ -86,6 +86,7 @@ class CpuDevice final : public Device {
   ThreadTeam& team() { return team_; }
   const ResolvedTable& table() const { return table_; }
   const MatmulKernels& matmul() const { return *matmul_; }
+  const AttendKernels& attend() const { return *attend_; }
   // Whether prompts expand a packed weight into bfloat16 panels, instead of multiplying it with integers.
   bool expands(const LoadedWeight& w) const { return w.packed != nullptr && expand(w) != nullptr; }
   ExpandPanel expand(const LoadedWeight& w) const {
@@ -105,6 +106,7 @@ class CpuDevice final : public Device {
 
   ResolvedTable table_;
   const MatmulKernels* matmul_;
+  const AttendKernels* attend_;
   ThreadTeam team_;
   DeviceInfo info_;
   std::vector<LoadedWeight> weights_;

@@ -92,20 +92,17 @@ constexpr size_t strip_bytes(const PackedForm& f, size_t cols) {
   return (block_scales_at(f, cols) + cols / f.block * block_scale_bytes(f.scales) + 63) / 64 * 64;
 }
 
-// An activation row rounded to integers, per 32 columns with one scale:
-//   x ≈ scale · (128 · high + low) with two planes of bytes, x ≈ scale · high with one.
-// Two planes keep fifteen bits: generation computes with them, prompts with one. The sums serve biases and
-// minima. Offsets in bytes for a row of `cols` columns.
+// An activation row rounded to bytes, per 32 columns with one scale: x ≈ scale · integer. The sums serve
+// biases and minima. Offsets in bytes for a row of `cols` columns.
 struct IntegerRow {
-  size_t low, scale, int_sum16, int_sum32, sum16, sum32, bytes;
+  size_t scale, int_sum16, int_sum32, sum16, sum32, bytes;
 };
-constexpr IntegerRow integer_row(size_t cols, bool two_planes) {
+constexpr IntegerRow integer_row(size_t cols) {
   IntegerRow r{};
-  r.low = cols;
-  r.scale = two_planes ? 2 * cols : cols;
-  r.int_sum16 = r.scale + cols / 32 * 4;  // Σ of the integers over 16 columns
+  r.scale = cols;
+  r.int_sum16 = r.scale + cols / 32 * 4;  // −Σ of the integers over 16 columns
   r.int_sum32 = r.int_sum16 + cols / 16 * 4;
-  r.sum16 = r.int_sum32 + cols / 32 * 4;  // the same times the scale, float
+  r.sum16 = r.int_sum32 + cols / 32 * 4;  // Σ times the scale, float
   r.sum32 = r.sum16 + cols / 16 * 4;
   r.bytes = (r.sum32 + cols / 32 * 4 + 63) / 64 * 64;
   return r;

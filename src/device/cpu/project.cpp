@@ -34,7 +34,7 @@ void read_row(const Step& step, const Norm* norm, const float* x, uint32_t cols,
 void exact_product(const LoadedWeight& w, uint32_t expert, uint32_t first, uint32_t count, const ExactRows& x,
                    uint32_t rows, float* y, uint32_t y_stride) {
   if (w.packed != nullptr) {
-    w.packed_kernels->two_planes(w.strip(first), count, w.cols, x.integers, rows, y, y_stride);
+    w.packed_kernels->product(w.strip(first), count, w.cols, x.integers, rows, y, y_stride);
     return;
   }
   for (uint32_t n = 0; n < rows; n += gemv_rows) {
@@ -46,9 +46,9 @@ void exact_product(const LoadedWeight& w, uint32_t expert, uint32_t first, uint3
 const std::byte* round_exact(const Step& step, uint32_t thread, const float* x, uint32_t rows,
                              uint32_t cols) {
   std::byte* out = step.exact_integers(thread);
-  const size_t bytes = integer_row(cols, true).bytes;
+  const size_t bytes = integer_row(cols).bytes;
   for (uint32_t r = 0; r < rows; ++r)
-    step.device->table().round_row(x + uint64_t{r} * cols, cols, true, out + r * bytes);
+    step.device->table().round_row(x + uint64_t{r} * cols, cols, out + r * bytes);
   return out;
 }
 
@@ -100,8 +100,8 @@ void Projector::pack_prompt(const Input& in, bool rows_wanted, bool packed) cons
       source = row;
     }
     if (packed) {
-      const size_t bytes = integer_row(cols_, false).bytes;
-      step_.device->table().round_row(source, cols_, false, step_.shared_integers() + r * bytes);
+      const size_t bytes = integer_row(cols_).bytes;
+      step_.device->table().round_row(source, cols_, step_.shared_integers() + r * bytes);
     }
     for (uint32_t c = 0; rows_wanted && c < cols_; c += panel_cols) {
       const uint32_t width = std::min(panel_cols, cols_ - c);
@@ -125,8 +125,8 @@ void Projector::multiply(const LoadedWeight& w, uint32_t first, uint32_t count, 
 
 void Projector::multiply_packed(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,
                                 uint32_t y_stride) const {
-  w.packed_kernels->one_plane(w.strip(first), count, cols_, step_.shared_integers(), step_.prompt_rows(), y,
-                              y_stride);
+  w.packed_kernels->product(w.strip(first), count, cols_, step_.shared_integers(), step_.prompt_rows(), y,
+                            y_stride);
 }
 
 void Projector::multiply_exact(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,

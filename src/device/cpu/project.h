@@ -6,7 +6,7 @@
 
 namespace hearth::cpu {
 
-// Rows for the generation kernels: floats, and the same as integers (two planes) if a packed weight is to be
+// Rows for the generation kernels: floats, and the same as integers if a packed weight is to be
 // multiplied with them.
 struct ExactRows {
   const float* x = nullptr;

@@ -1,7 +1,6 @@
-// Stages without a weight matrix: Embed, Norm, Combine, Attend.
+// Stages without a weight matrix: Embed, Norm, Combine, Transfer.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "device/cpu/stage.h"
 
@@ -110,137 +109,6 @@ class TransferStage final : public Stage {
   Transfer op_;
 };
 
-// Attention over pages with a running softmax. A unit is a block of query rows of one slice × one kv head:
-// all query heads that share the head are computed together, so that each cached row is read once for them.
-class AttendStage final : public Stage {
- public:
-  explicit AttendStage(const Attend& o) : op_(o) {}
-
-  void run(Step& step, uint32_t thread) const override {
-    const uint32_t threads = step.device->team().size();
-    const uint32_t group = op_.heads.q_heads / op_.heads.kv_heads;
-    const uint32_t block = std::max(1U, most_queries / group);
-    uint32_t unit = 0;
-    for (uint32_t s = 0; s < step.inputs.slices.size(); ++s) {
-      const Slice& slice = step.inputs.slices[s];
-      for (uint32_t r = 0; r < slice.rows; r += block) {
-        for (uint32_t h = 0; h < op_.heads.kv_heads; ++h, ++unit) {
-          // Later blocks see more: dealing them out in turn keeps the threads level.
-          if (unit % threads == thread) attend(step, thread, s, r, std::min(block, slice.rows - r), h);
-        }
-      }
-    }
-  }
-
- private:
-  static constexpr uint32_t most_queries = 16;
-
-  // One unit's state: `queries` = rows × heads of the group, in the thread's scratch memory.
-  struct Unit {
-    uint32_t rows, group, queries;
-    float *q, *acc, *scores, *best, *total;
-  };
-
-  void attend(const Step& step, uint32_t thread, uint32_t s, uint32_t first, uint32_t rows,
-              uint32_t head) const {
-    const Slice& slice = step.inputs.slices[s];
-    const uint32_t group = op_.heads.q_heads / op_.heads.kv_heads;
-    for (uint32_t g = 0; g < group; g += most_queries) {
-      const uint32_t some = std::min(most_queries, group - g);
-      Unit u{rows, some, rows * some, step.block(thread), nullptr, nullptr, nullptr, nullptr};
-      u.acc = u.q + uint64_t{u.queries} * op_.heads.k_size;
-      u.scores = u.acc + uint64_t{u.queries} * op_.heads.v_size;
-      u.best = u.scores + uint64_t{u.queries} * page_tokens;
-      u.total = u.best + u.queries;
-      const uint32_t q_head = head * group + g;
-      begin(step, slice.first_row + first, q_head, u);
-      walk_pages(step, s, slice.cached + first, head, u);
-      finish(step, slice.first_row + first, q_head, u);
-    }
-  }
-
-  void begin(const Step& step, uint32_t row, uint32_t q_head, Unit& u) const {
-    const uint32_t size = op_.heads.k_size;
-    const RowKernels& k = *step.device->table().rows;
-    for (uint32_t r = 0; r < u.rows; ++r) {
-      const float* q = step.act(op_.q) + uint64_t{row + r} * op_.q.cols + uint64_t{q_head} * size;
-      k.scale(q, op_.scale, u.group * size, u.q + uint64_t{r} * u.group * size);
-    }
-    std::fill_n(u.acc, uint64_t{u.queries} * op_.heads.v_size, 0.0F);
-    std::fill_n(u.best, u.queries, -std::numeric_limits<float>::infinity());
-    std::fill_n(u.total, u.queries, 0.0F);
-  }
-
-  // position: of the unit's first row. All tokens a row may see are in the pages by now, this step's
-  // included.
-  void walk_pages(const Step& step, uint32_t s, uint32_t position, uint32_t head, Unit& u) const {
-    const Slice& slice = step.inputs.slices[s];
-    const KvGroup& kv = step.device->kv(op_.kv.group);
-    const PageId* pages =
-        step.inputs.page_tables[op_.kv.group].data() + uint64_t{s} * step.inputs.table_stride;
-    const uint32_t end = op_.mask.causal ? position + u.rows : slice.cached + slice.rows;
-    const uint32_t begin =
-        op_.mask.window != 0 && position + 1 > op_.mask.window ? position + 1 - op_.mask.window : 0;
-    const KvKernels& k = *step.device->table().kv[static_cast<size_t>(kv.types.k)];
-    const KvKernels& v = *step.device->table().kv[static_cast<size_t>(kv.types.v)];
-    for (uint32_t p = begin / page_tokens; p * page_tokens < end; ++p) {
-      const uint32_t at = p * page_tokens, tokens = std::min(page_tokens, end - at);
-      k.score(kv.k(op_.kv.layer, pages[p], head), kv.k_row, tokens, op_.heads.k_size, u.q, op_.heads.k_size,
-              u.queries, u.scores, page_tokens);
-      soften(step, u, position, at, tokens);
-      v.mix(kv.v(op_.kv.layer, pages[p], head), kv.v_row, tokens, op_.heads.v_size, u.scores, page_tokens,
-            u.queries, u.acc, op_.heads.v_size);
-    }
-  }
-
-  // Scores of one page → weights relative to the best score so far; what was gathered before is scaled down
-  // to it.
-  void soften(const Step& step, Unit& u, uint32_t position, uint32_t at, uint32_t tokens) const {
-    const RowKernels& k = *step.device->table().rows;
-    constexpr float none = -std::numeric_limits<float>::infinity();
-    for (uint32_t q = 0; q < u.queries; ++q) {
-      float* s = u.scores + uint64_t{q} * page_tokens;
-      const uint32_t own = position + q / u.group;
-      if (op_.soft_cap > 0) {
-        for (uint32_t t = 0; t < tokens; ++t) s[t] = op_.soft_cap * std::tanh(s[t] / op_.soft_cap);
-      }
-      for (uint32_t t = 0; t < tokens; ++t) {
-        const uint32_t seen = at + t;
-        const bool hidden =
-            (op_.mask.causal && seen > own) || (op_.mask.window != 0 && seen + op_.mask.window <= own);
-        if (hidden) s[t] = none;
-      }
-      const float best = std::max(u.best[q], k.max(s, tokens));
-      if (best == none) {
-        std::fill_n(s, tokens, 0.0F);
-        continue;
-      }
-      if (best > u.best[q]) {
-        const float down = u.best[q] == none ? 0.0F : std::exp(u.best[q] - best);
-        float* acc = u.acc + uint64_t{q} * op_.heads.v_size;
-        k.scale(acc, down, op_.heads.v_size, acc);
-        u.total[q] *= down;
-        u.best[q] = best;
-      }
-      u.total[q] += k.exp_sum(s, tokens, best);
-    }
-  }
-
-  void finish(const Step& step, uint32_t row, uint32_t q_head, const Unit& u) const {
-    const uint32_t size = op_.heads.v_size;
-    const RowKernels& k = *step.device->table().rows;
-    for (uint32_t r = 0; r < u.rows; ++r) {
-      float* out = step.act(op_.out) + uint64_t{row + r} * op_.out.cols + uint64_t{q_head} * size;
-      for (uint32_t g = 0; g < u.group; ++g) {
-        const uint32_t q = r * u.group + g;
-        k.scale(u.acc + uint64_t{q} * size, 1.0F / u.total[q], size, out + uint64_t{g} * size);
-      }
-    }
-  }
-
-  Attend op_;
-};
-
 }  // namespace
 
 std::unique_ptr<Stage> embed_stage(const Embed& op) { return std::make_unique<EmbedStage>(op); }
@@ -248,6 +116,5 @@ std::unique_ptr<Stage> rope_stage() { return std::make_unique<RopeStage>(); }
 std::unique_ptr<Stage> norm_stage(const Norm& op) { return std::make_unique<NormStage>(op); }
 std::unique_ptr<Stage> transfer_stage(const Transfer& op) { return std::make_unique<TransferStage>(op); }
 std::unique_ptr<Stage> combine_stage(const Combine& op) { return std::make_unique<CombineStage>(op); }
-std::unique_ptr<Stage> attend_stage(const Attend& op) { return std::make_unique<AttendStage>(op); }
 
 }  // namespace hearth::cpu

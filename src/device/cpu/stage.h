@@ -23,7 +23,7 @@ struct Step {
   uint32_t prompt_rows() const { return rows - exact_rows; }
   float* act(Act a) const { return reinterpret_cast<float*>(device->arena() + layout->offset[a.id - 1]); }
   std::byte* shared_acts() const { return device->scratch(); }
-  // Prompt rows as integers, [prompt rows][integer_row(cols, one plane)].
+  // Prompt rows as integers, [prompt rows][integer_row(cols)].
   std::byte* shared_integers() const { return device->scratch() + workspace.acts; }
   float* shared_experts() const {
     return reinterpret_cast<float*>(device->scratch() + workspace.acts + workspace.integers);
@@ -43,7 +43,7 @@ struct Step {
   float* norm_rows(uint32_t thread) const {
     return reinterpret_cast<float*>(thread_part(thread) + workspace.block + workspace.panel);
   }
-  // Exact rows as integers, [rows][integer_row(cols, two planes)].
+  // Exact rows as integers, [rows][integer_row(cols)].
   std::byte* exact_integers(uint32_t thread) const {
     return thread_part(thread) + workspace.block + workspace.panel + workspace.norm;
   }

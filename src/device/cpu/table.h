@@ -54,16 +54,15 @@ struct MatmulKernels {
 
 // Products of packed weights (packed.h) with activation rows of integers:
 // y[m·y_stride + r] = Σ_k w[r][k] · x[m][k] for r < rows, m < count. `w` points at a strip; rows need not
-// fill the last one. x: `count` rows of integer_row(cols, two planes or one).
+// fill the last one. x: `count` rows of integer_row(cols).
 using PackedProduct = void (*)(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_t count,
                                float* y, size_t y_stride);
 struct PackedKernels {
   uint32_t type;
-  PackedProduct two_planes;  // generation
-  PackedProduct one_plane;   // prompts
+  PackedProduct product;
 };
-// A row of floats (a multiple of 32) to integers. `two_planes` chooses the form.
-using RoundRow = void (*)(const float* x, uint32_t cols, bool two_planes, void* out);
+// A row of floats (a multiple of 32) to integers.
+using RoundRow = void (*)(const float* x, uint32_t cols, void* out);
 
 // Types of KV pages, in this order: f32, f16, q8_0, q4_0. A head's row in a page is `head` values of that
 // type.
@@ -78,6 +77,40 @@ struct KvKernels {
   void (*mix)(const void* v, size_t token_stride, uint32_t tokens, uint32_t head, const float* p,
               size_t p_stride, uint32_t queries, float* acc, size_t acc_stride);
 };
+
+// Attention of prompt rows. Sixteen queries are woven into a panel, so that a lane is a query: keys and
+// values are read row by row as they come, and nothing is summed or compared across lanes. Numbers of a
+// kernel's own format take at most four bytes.
+inline constexpr uint32_t attend_lanes = 16;
+inline constexpr uint32_t attend_tokens = 64;  // of a block of keys and values, counted from position 0
+
+// A block of keys and values that meets one or two panels of queries.
+struct AttendBlock {
+  const void *q, *k, *v;  // packed; q: panels, 16 · k_size floats apart
+  const float *q_scale, *k_scale, *v_scale;
+  uint32_t panels, k_size, v_size, tokens;
+  uint32_t at;               // position of the first token
+  const uint32_t* position;  // [panels · 16] of the queries
+  bool causal;
+  uint32_t window;
+  float soft_cap;
+  float *best, *total, *acc;  // of what was seen so far: [panels · 16], [panels · 16], [panels][v_size][16]
+};
+
+struct AttendKernels {
+  // q: sixteen rows of k_size floats, null for lanes without a query; → a panel of factor · q.
+  void (*pack_queries)(const float* const* q, uint32_t k_size, float factor, void* panel, float* scale);
+  // [tokens][size] floats → the block's operands and a scale per token. Null: the floats as they are.
+  void (*pack_keys)(const float* k, uint32_t tokens, uint32_t size, void* out, float* scale);
+  void (*pack_values)(const float* v, uint32_t tokens, uint32_t size, void* out, float* scale);
+  // best begins as attend_nothing, total and acc as 0.
+  void (*attend)(const AttendBlock& block);
+  // acc / (total + e^(sink − best)) → sixteen rows of v_size floats (null: no such query). sinks may be null.
+  void (*finish)(const float* acc, const float* best, const float* total, const float* sinks, uint32_t v_size,
+                 float* const* out);
+};
+// Below any score; what is hidden scores far less still.
+inline constexpr float attend_nothing = -1e20F, attend_hidden = -3e38F;
 
 enum class Activation : uint32_t { none, silu, gelu, gelu_tanh, relu, relu2 };
 
@@ -108,6 +141,7 @@ struct CpuTable {
   const PackedKernels* packed;
   uint32_t packed_count;
   RoundRow round_row;
+  const AttendKernels* attend;
 };
 
 // One per folder, defined in its table.cpp.

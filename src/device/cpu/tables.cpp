@@ -110,6 +110,10 @@ ResolvedTable resolve(std::string_view wanted, const CpuFeatures& features) {
     }
     for (size_t i = 0; i < std::size(r.kv); ++i) fill(r.kv[i], r.kv_set[i], table.kv[i], table.name);
     fill(r.rows, r.rows_set, table.rows, table.name);
+    fill(r.attend, r.attend_set, table.attend, table.name);
+    if (table.attend != nullptr && table.attend->pack_keys == nullptr) {
+      fill(r.attend_f32, r.attend_f32_set, table.attend, table.name);
+    }
   }
   // All sets know their types by now: a packed type has row kernels too.
   for (const CpuSet& set : from) fill_packed(r, *set.table);
@@ -133,7 +137,8 @@ const PackedKernels* ResolvedTable::packed(uint32_t number) const noexcept {
 }
 
 std::string ResolvedTable::describe() const {
-  std::string text = fmt::format("{}: matmul {}, kv {}, rows {}", set, matmul_set, kv_set[1], rows_set);
+  std::string text = fmt::format("{}: matmul {}, attention {}, kv {}, rows {}", set, matmul_set, attend_set,
+                                 kv_set[1], rows_set);
   for (const CpuSet& s : cpu_sets()) {
     std::vector<std::string_view> names, packed_names;
     for (const Type& t : types) {

@@ -43,6 +43,11 @@ struct ResolvedTable {
   std::string_view kv_set[4];
   const RowKernels* rows = nullptr;
   std::string_view rows_set;
+  // Attention of prompts: the fastest, and the fastest that keeps floats.
+  const AttendKernels* attend = nullptr;
+  std::string_view attend_set;
+  const AttendKernels* attend_f32 = nullptr;
+  std::string_view attend_f32_set;
 
   RoundRow round_row = nullptr;  // set wherever there are packed kernels
 

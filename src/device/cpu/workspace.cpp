@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "device/cpu/attend.h"
 #include "device/cpu/cpu_device.h"
 #include "device/cpu/packer.h"
 
@@ -38,6 +39,7 @@ struct Needs {
   void operator()(const Attend& o) {
     constexpr uint64_t queries = 16;
     result(queries * (o.heads.k_size + o.heads.v_size + page_tokens + 2));
+    result(attend_prompt_floats(o.heads));
   }
   void operator()(const Logits& o) { input(o.in); }
   void operator()(const Pool& o) { input(o.in); }
@@ -108,8 +110,8 @@ Workspace workspace_of(const Program& program, uint32_t rows) {
   w.norm = align_up(std::min<uint64_t>(rows, most_exact_rows) * needs.widest * sizeof(float), line);
   w.norm = std::max(w.norm, align_up(8 * needs.widest * sizeof(float), line));
   const uint64_t exact = std::max<uint64_t>(std::min<uint64_t>(rows, most_exact_rows), 8);
-  w.integers = rows * integer_row(needs.widest, false).bytes;
-  w.exact_integers = exact * integer_row(needs.widest, true).bytes;
+  w.integers = rows * integer_row(needs.widest).bytes;
+  w.exact_integers = exact * integer_row(needs.widest).bytes;
   w.experts = align_up(needs.experts * sizeof(float), line);
   for (const RopeTable& rope : program.ropes) {
     w.rope_offset.push_back(w.rope);

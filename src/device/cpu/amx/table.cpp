@@ -11,6 +11,6 @@ const MatmulKernels matmul = {
 }  // namespace
 
 const CpuTable amx_table = {"amx",   nullptr, 0, &matmul, {nullptr, nullptr, nullptr, nullptr},
-                            nullptr, nullptr, 0, nullptr};
+                            nullptr, nullptr, 0, nullptr, nullptr};
 
 }  // namespace hearth::cpu

@@ -9,7 +9,8 @@ namespace hearth::cpu::avx2 {
 extern const MatmulKernels matmul;
 extern const KvKernels kv[4];
 extern const RowKernels rows;
+extern const AttendKernels attend;
 extern const PackedKernels packed[packed_form_count];
-void round_row(const float* x, uint32_t cols, bool two_planes, void* out);
+void round_row(const float* x, uint32_t cols, void* out);
 
 }  // namespace hearth::cpu::avx2

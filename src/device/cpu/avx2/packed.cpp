@@ -109,9 +109,9 @@ inline __m256i product_of(__m256i level, __m256i magnitude, __m256i x) {
   return _mm256_maddubs_epi16(level, x);
 }
 
-// Σ level · x of `quads` quads for one plane of one activation row.
+// Σ level · x of `quads` quads for one activation row.
 template <PackedForm form, uint32_t quads>
-inline __m256i plane_sum(const __m256i* q, const __m256i* magnitude, const uint8_t* x) {
+inline __m256i level_sum(const __m256i* q, const __m256i* magnitude, const uint8_t* x) {
   constexpr uint32_t together = fitting(form) < quads ? fitting(form) : quads;
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i total = _mm256_setzero_si256();
@@ -126,20 +126,14 @@ inline __m256i plane_sum(const __m256i* q, const __m256i* magnitude, const uint8
   return total;
 }
 
-template <PackedForm form, bool two_planes, uint32_t quads>
+template <PackedForm form, uint32_t quads>
 inline __m256i integer_sum(const __m256i* q, const __m256i* magnitude, const uint8_t* x, IntegerRow row,
                            size_t k) {
-  __m256i sum = plane_sum<form, quads>(q, magnitude, x + k);
-  if constexpr (two_planes) {
-    const __m256i low = plane_sum<form, quads>(q, magnitude, x + row.low + k);
-    sum = _mm256_add_epi32(_mm256_slli_epi32(sum, 7), low);
-  }
-  if constexpr (form.bias != 0 && !is_signed(form)) {
-    const size_t sums = quads == 8 ? row.int_sum32 + k / 8 : row.int_sum16 + k / 4;
-    const __m256i all = _mm256_set1_epi32(at<int32_t>(x + sums));
-    sum = _mm256_sub_epi32(sum, _mm256_slli_epi32(all, log2_of(form.bias)));
-  }
-  return sum;
+  const __m256i sum = level_sum<form, quads>(q, magnitude, x + k);
+  if constexpr (form.bias == 0 || is_signed(form)) return sum;
+  const size_t sums = quads == 8 ? row.int_sum32 + k / 8 : row.int_sum16 + k / 4;
+  return _mm256_add_epi32(sum,
+                          _mm256_slli_epi32(_mm256_set1_epi32(at<int32_t>(x + sums)), log2_of(form.bias)));
 }
 
 inline __m256 unsigned_bytes(const uint8_t* p) {
@@ -198,13 +192,13 @@ struct StripScales {
   }
 };
 
-template <PackedForm form, bool two_planes, uint32_t count>
+template <PackedForm form, uint32_t count>
 inline void add_group(const __m256i* q, const __m256i* magnitude, const Job& job, IntegerRow row, size_t k,
                       __m256 scale, __m256 minimum, __m256 (&acc)[count]) {
   constexpr uint32_t quads = form.group / 4;
   for (size_t m = 0; m < count; ++m) {
     const uint8_t* x = job.x + m * job.x_bytes;
-    const __m256 sum = _mm256_cvtepi32_ps(integer_sum<form, two_planes, quads>(q, magnitude, x, row, k));
+    const __m256 sum = _mm256_cvtepi32_ps(integer_sum<form, quads>(q, magnitude, x, row, k));
     acc[m] = _mm256_fmadd_ps(sum, _mm256_mul_ps(scale, one_float(x + row.scale + k / 32 * 4)), acc[m]);
     if constexpr (is_affine(form.scales)) {
       const size_t sums = quads == 8 ? row.sum32 + k / 8 : row.sum16 + k / 4;
@@ -220,9 +214,9 @@ inline void put(__m256 v, uint32_t rows, float* y) {
 }
 
 // Both halves of a strip with `count` activation rows.
-template <PackedForm form, bool two_planes, uint32_t count>
+template <PackedForm form, uint32_t count>
 void multiply(const Job& job, size_t next) {
-  const IntegerRow row = integer_row(job.cols, two_planes);
+  const IntegerRow row = integer_row(job.cols);
   StripScales<form> upper(job.strip, job.cols, 0), lower(job.strip, job.cols, 8);
   StripScales<form>* scales[2] = {&upper, &lower};
   __m256 acc[2][count];
@@ -243,8 +237,7 @@ void multiply(const Job& job, size_t next) {
       for (size_t g = 0; g < 32; g += form.group) {
         __m256 scale, minimum = _mm256_setzero_ps();
         scales[h]->next_group(scale, minimum);
-        add_group<form, two_planes, count>(q + g / 4, magnitude + g / 4, job, row, k + g, scale, minimum,
-                                           acc[h]);
+        add_group<form, count>(q + g / 4, magnitude + g / 4, job, row, k + g, scale, minimum, acc[h]);
       }
     }
   }
@@ -255,16 +248,17 @@ void multiply(const Job& job, size_t next) {
   }
 }
 
-template <PackedForm form, bool two_planes, uint32_t count>
-inline void multiply_some(Job& job, uint32_t& left, size_t next) {
+template <PackedForm form, uint32_t count>
+inline void multiply_some(Job& job, uint32_t& left, size_t& next) {
   for (; left >= count; left -= count) {
-    multiply<form, two_planes, count>(job, next);
+    multiply<form, count>(job, next);
+    next = 0;
     job.x += count * job.x_bytes;
     job.y += count * job.y_stride;
   }
 }
 
-template <uint32_t index, bool two_planes>
+template <uint32_t index>
 void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_t count, float* y,
              size_t y_stride) {
   constexpr PackedForm form = packed_forms[index];
@@ -272,18 +266,18 @@ void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_
   const auto* strip = static_cast<const uint8_t*>(w);
   for (uint32_t r = 0; r < rows; r += strip_rows, strip += bytes) {
     const uint32_t some = rows - r < strip_rows ? rows - r : strip_rows;
-    const size_t x_bytes = integer_row(cols, two_planes).bytes;
+    const size_t x_bytes = integer_row(cols).bytes;
     Job job = {strip, some, cols, static_cast<const uint8_t*>(x), x_bytes, y + r, y_stride};
     uint32_t left = count;
-    const size_t next = two_planes ? bytes : 0;
-    multiply_some<form, two_planes, 4>(job, left, next);
-    multiply_some<form, two_planes, 1>(job, left, next);
+    size_t next = bytes;
+    multiply_some<form, 4>(job, left, next);
+    multiply_some<form, 1>(job, left, next);
   }
 }
 
 template <uint32_t index>
 constexpr PackedKernels kernels_of() {
-  return {packed_forms[index].type, product<index, true>, product<index, false>};
+  return {packed_forms[index].type, product<index>};
 }
 
 // ---- rounding
@@ -311,14 +305,15 @@ inline void put_one(uint8_t* p, T v) {
 }
 
 // 32 columns at `k`.
-inline void round_block(const float* x, size_t k, bool two_planes, const IntegerRow& row, uint8_t* out) {
+inline void round_block(const float* x, size_t k, const IntegerRow& row, uint8_t* out) {
   __m256 v[4], top = _mm256_setzero_ps();
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
   for (size_t i = 0; i < 4; ++i) {
     v[i] = _mm256_loadu_ps(x + k + 8 * i);
     top = _mm256_max_ps(top, _mm256_and_ps(v[i], magnitude));
   }
-  const float levels = two_planes ? 127.0F * 128.0F : 127.0F, most = largest(top);
+  constexpr float levels = 127.0F;
+  const float most = largest(top);
   const float scale = most / levels;
   // A block too small for its scale to have an inverse counts as zeros.
   const bool nothing = !(scale > 1e-37F);
@@ -328,27 +323,20 @@ inline void round_block(const float* x, size_t k, bool two_planes, const Integer
   const int32_t first = sum_of(_mm256_add_epi32(q[0], q[1])), second = sum_of(_mm256_add_epi32(q[2], q[3]));
   const float s = nothing ? 0.0F : scale;
   put_one(out + row.scale + k / 32 * 4, s);
-  put_one(out + row.int_sum16 + k / 4, first);
-  put_one(out + row.int_sum16 + k / 4 + 4, second);
-  put_one(out + row.int_sum32 + k / 8, first + second);
+  put_one(out + row.int_sum16 + k / 4, -first);
+  put_one(out + row.int_sum16 + k / 4 + 4, -second);
+  put_one(out + row.int_sum32 + k / 8, -(first + second));
   put_one(out + row.sum16 + k / 4, s * static_cast<float>(first));
   put_one(out + row.sum16 + k / 4 + 4, s * static_cast<float>(second));
   put_one(out + row.sum32 + k / 8, s * static_cast<float>(first + second));
-  if (!two_planes) return put_bytes(q, out + k);
-  __m256i high[4], low[4];
-  for (size_t i = 0; i < 4; ++i) {
-    high[i] = _mm256_srai_epi32(_mm256_add_epi32(q[i], _mm256_set1_epi32(64)), 7);
-    low[i] = _mm256_sub_epi32(q[i], _mm256_slli_epi32(high[i], 7));
-  }
-  put_bytes(high, out + k);
-  put_bytes(low, out + row.low + k);
+  put_bytes(q, out + k);
 }
 
 }  // namespace
 
-void round_row(const float* x, uint32_t cols, bool two_planes, void* out) {
-  const IntegerRow row = integer_row(cols, two_planes);
-  for (size_t k = 0; k < cols; k += 32) round_block(x, k, two_planes, row, static_cast<uint8_t*>(out));
+void round_row(const float* x, uint32_t cols, void* out) {
+  const IntegerRow row = integer_row(cols);
+  for (size_t k = 0; k < cols; k += 32) round_block(x, k, row, static_cast<uint8_t*>(out));
 }
 
 const PackedKernels packed[packed_form_count] = {

@@ -15,6 +15,7 @@ const CpuTable avx2_table = {
     avx2::packed,
     packed_form_count,
     avx2::round_row,
+    &avx2::attend,
 };
 
 }  // namespace hearth::cpu

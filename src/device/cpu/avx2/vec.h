@@ -59,6 +59,8 @@ inline Floats scale_by_power(Floats a, Floats n) {
 inline Ints widen(const int8_t* p) {
   return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
 }
+inline Ints widen(__m128i v) { return _mm256_cvtepi8_epi32(v); }
+inline __m128i load_bytes(const uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
 inline Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
 
 // The first n (< lanes) 16-bit values, the others zero.

@@ -8,5 +8,6 @@ namespace hearth::cpu::avx512 {
 extern const MatmulKernels matmul;
 extern const KvKernels kv[4];
 extern const RowKernels rows;
+extern const AttendKernels attend;
 
 }  // namespace hearth::cpu::avx512

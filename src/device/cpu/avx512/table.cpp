@@ -15,6 +15,7 @@ const CpuTable avx512_table = {
     nullptr,
     0,
     nullptr,
+    &avx512::attend,
 };
 
 }  // namespace hearth::cpu

@@ -51,6 +51,8 @@ inline Floats scale_by_power(Floats a, Floats n) { return _mm512_scalef_ps(a, n)
 inline Ints widen(const int8_t* p) {
   return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
+inline Ints widen(__m128i v) { return _mm512_cvtepi8_epi32(v); }
+inline __m128i load_bytes(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 inline Floats to_floats(Ints v) { return _mm512_cvtepi32_ps(v); }
 
 inline Floats load_f16(const void* p) {

@@ -3,7 +3,7 @@
 namespace hearth::cpu {
 
 const CpuTable avx512bf16_table = {
-    "avx512bf16", nullptr, 0,      &avx512bf16::matmul, {nullptr, nullptr, nullptr, nullptr}, nullptr,
-    nullptr,      0,       nullptr};
+    "avx512bf16", nullptr, 0, &avx512bf16::matmul, {nullptr, nullptr, nullptr, nullptr}, nullptr, nullptr, 0,
+    nullptr,      nullptr};
 
 }  // namespace hearth::cpu

@@ -7,5 +7,6 @@
 namespace hearth::cpu::avx512vnni {
 
 extern const PackedKernels packed[packed_form_count];
+extern const AttendKernels attend;
 
 }  // namespace hearth::cpu::avx512vnni

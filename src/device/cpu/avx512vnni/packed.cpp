@@ -27,48 +27,43 @@ inline T at(const uint8_t* p) {
 inline __m512i four_columns(const uint8_t* p) { return _mm512_set1_epi32(at<int32_t>(p)); }
 inline __m512 one_float(const uint8_t* p) { return _mm512_set1_ps(at<float>(p)); }
 
-// Σ (level − bias) · x of `quads` quads, for one activation row from column `k` on.
-template <PackedForm form, bool two_planes, uint32_t quads>
-inline __m512i integer_sum(const __m512i* q, const uint8_t* x, IntegerRow row, size_t k) {
-  __m512i high = _mm512_setzero_si512(), low = _mm512_setzero_si512();
-  if constexpr (form.bias != 0) {
-    const size_t sums = quads == 8 ? row.int_sum32 + k / 8 : row.int_sum16 + k / 4;
-    const __m512i sum = _mm512_set1_epi32(at<int32_t>(x + sums));
-    low = _mm512_sub_epi32(low, _mm512_slli_epi32(sum, log2_of(form.bias)));
-  }
-  for (size_t j = 0; j < quads; ++j) {
-    if constexpr (two_planes) {
-      high = _mm512_dpbusd_epi32(high, q[j], four_columns(x + k + 4 * j));
-      low = _mm512_dpbusd_epi32(low, q[j], four_columns(x + row.low + k + 4 * j));
-    } else {
-      low = _mm512_dpbusd_epi32(low, q[j], four_columns(x + k + 4 * j));
-    }
-  }
-  if constexpr (two_planes) low = _mm512_add_epi32(low, _mm512_slli_epi32(high, 7));
-  return low;
+// What Σ (level − bias) · x begins with: the bias's part.
+template <PackedForm form>
+inline __m512i bias_sum(const uint8_t* x, IntegerRow row, size_t k) {
+  if constexpr (form.bias == 0) return _mm512_setzero_si512();
+  const size_t sums = form.group == 32 ? row.int_sum32 + k / 8 : row.int_sum16 + k / 4;
+  return _mm512_slli_epi32(_mm512_set1_epi32(at<int32_t>(x + sums)), log2_of(form.bias));
 }
 
-template <PackedForm form, bool two_planes, uint32_t count>
-inline void add_group(const __m512i* q, const Job& job, IntegerRow row, size_t k, __m512 scale,
-                      __m512 minimum, __m512 (&acc)[count]) {
+// A group of columns with `count` activation rows. Sums of several rows grow side by side: an instruction
+// waits five cycles for the one before it, and the processor looks only so far ahead for others.
+template <PackedForm form, uint32_t count>
+inline void add_group(const __m512i* q, const uint8_t* x, size_t x_bytes, IntegerRow row, size_t k,
+                      __m512 scale, __m512 minimum, __m512 (&acc)[count]) {
   constexpr uint32_t quads = form.group / 4;
+  __m512i sum[count];
+  for (size_t m = 0; m < count; ++m) sum[m] = bias_sum<form>(x + m * x_bytes, row, k);
+  for (size_t j = 0; j < quads; ++j) {
+    for (size_t m = 0; m < count; ++m) {
+      sum[m] = _mm512_dpbusd_epi32(sum[m], q[j], four_columns(x + m * x_bytes + k + 4 * j));
+    }
+  }
   for (size_t m = 0; m < count; ++m) {
-    const uint8_t* x = job.x + m * job.x_bytes;
-    const __m512 sum = _mm512_cvtepi32_ps(integer_sum<form, two_planes, quads>(q, x, row, k));
-    const __m512 both = _mm512_mul_ps(scale, one_float(x + row.scale + k / 32 * 4));
-    acc[m] = _mm512_fmadd_ps(sum, both, acc[m]);
+    const uint8_t* at = x + m * x_bytes;
+    const __m512 both = _mm512_mul_ps(scale, one_float(at + row.scale + k / 32 * 4));
+    acc[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[m]), both, acc[m]);
     if constexpr (is_affine(form.scales)) {
       const size_t sums = quads == 8 ? row.sum32 + k / 8 : row.sum16 + k / 4;
-      acc[m] = _mm512_fnmadd_ps(minimum, one_float(x + sums), acc[m]);
+      acc[m] = _mm512_fnmadd_ps(minimum, one_float(at + sums), acc[m]);
     }
   }
 }
 
 // One strip with `count` activation rows. What the next strip begins with is asked for on the way: memory is
 // read as one stream.
-template <PackedForm form, bool two_planes, uint32_t count>
+template <PackedForm form, uint32_t count>
 void multiply(const Job& job, size_t next) {
-  const IntegerRow row = integer_row(job.cols, two_planes);
+  const IntegerRow row = integer_row(job.cols);
   StripScales<form> scales(job.strip, job.cols);
   __m512 acc[count];
   for (__m512& a : acc) a = _mm512_setzero_ps();
@@ -84,23 +79,25 @@ void multiply(const Job& job, size_t next) {
     for (size_t g = 0; g < 32; g += form.group) {
       __m512 scale, minimum = _mm512_setzero_ps();
       scales.next_group(scale, minimum);
-      add_group<form, two_planes, count>(q + g / 4, job, row, k + g, scale, minimum, acc);
+      add_group<form, count>(q + g / 4, job.x, job.x_bytes, row, k + g, scale, minimum, acc);
     }
   }
   const __mmask16 real = _cvtu32_mask16((1U << job.rows) - 1U);
   for (size_t m = 0; m < count; ++m) _mm512_mask_storeu_ps(job.y + m * job.y_stride, real, acc[m]);
 }
 
-template <PackedForm form, bool two_planes, uint32_t count>
-inline void multiply_some(Job& job, uint32_t& left, size_t next) {
+// `next` is asked for once, on the first way through the strip.
+template <PackedForm form, uint32_t count>
+inline void multiply_some(Job& job, uint32_t& left, size_t& next) {
   for (; left >= count; left -= count) {
-    multiply<form, two_planes, count>(job, next);
+    multiply<form, count>(job, next);
+    next = 0;
     job.x += count * job.x_bytes;
     job.y += count * job.y_stride;
   }
 }
 
-template <uint32_t index, bool two_planes>
+template <uint32_t index>
 void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_t count, float* y,
              size_t y_stride) {
   constexpr PackedForm form = packed_forms[index];
@@ -108,20 +105,19 @@ void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_
   const auto* strip = static_cast<const uint8_t*>(w);
   for (uint32_t r = 0; r < rows; r += strip_rows, strip += bytes) {
     const uint32_t some = rows - r < strip_rows ? rows - r : strip_rows;
-    Job job = {strip, some,    cols, static_cast<const uint8_t*>(x), integer_row(cols, two_planes).bytes,
-               y + r, y_stride};
+    Job job = {strip, some, cols, static_cast<const uint8_t*>(x), integer_row(cols).bytes, y + r, y_stride};
     uint32_t left = count;
-    const size_t next = two_planes ? bytes : 0;
-    if constexpr (!two_planes) multiply_some<form, two_planes, 12>(job, left, 0);
-    multiply_some<form, two_planes, 4>(job, left, next);
-    multiply_some<form, two_planes, 2>(job, left, next);
-    multiply_some<form, two_planes, 1>(job, left, next);
+    size_t next = bytes;
+    multiply_some<form, 8>(job, left, next);
+    multiply_some<form, 4>(job, left, next);
+    multiply_some<form, 2>(job, left, next);
+    multiply_some<form, 1>(job, left, next);
   }
 }
 
 template <uint32_t index>
 constexpr PackedKernels kernels_of() {
-  return {packed_forms[index].type, product<index, true>, product<index, false>};
+  return {packed_forms[index].type, product<index>};
 }
 
 }  // namespace

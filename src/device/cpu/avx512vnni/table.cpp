@@ -2,8 +2,15 @@
 
 namespace hearth::cpu {
 
-const CpuTable avx512vnni_table = {
-    "avx512vnni",       nullptr,           0,      nullptr, {nullptr, nullptr, nullptr, nullptr}, nullptr,
-    avx512vnni::packed, packed_form_count, nullptr};
+const CpuTable avx512vnni_table = {"avx512vnni",
+                                   nullptr,
+                                   0,
+                                   nullptr,
+                                   {nullptr, nullptr, nullptr, nullptr},
+                                   nullptr,
+                                   avx512vnni::packed,
+                                   packed_form_count,
+                                   nullptr,
+                                   &avx512vnni::attend};
 
 }  // namespace hearth::cpu

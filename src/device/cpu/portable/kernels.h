@@ -9,6 +9,7 @@ namespace hearth::cpu::portable {
 extern const MatmulKernels matmul;
 extern const KvKernels kv[4];
 extern const RowKernels rows;
+extern const AttendKernels attend;
 
 // Σ a[i] · b[i], summed in eight lanes.
 float dot(const float* a, const float* b, uint32_t n);

@@ -79,6 +79,7 @@ const CpuTable portable_table = {
     nullptr,
     0,
     nullptr,
+    &portable::attend,
 };
 
 }  // namespace hearth::cpu

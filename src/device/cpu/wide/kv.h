@@ -1,7 +1,6 @@
 #pragma once
 
-// KV pages: storing, scores, mixing. Rows are read as floats a few tokens at a time, so that the products are
-// the same for all page types. Include a set's vec.h first.
+// KV pages: storing, scores, mixing. Include a set's vec.h first.
 #include "device/cpu/table.h"
 #include "device/cpu/wide/dot.h"
 #include "device/cpu/wide/floats.h"
@@ -10,8 +9,9 @@
 namespace hearth::cpu {
 namespace {
 
-constexpr uint32_t kv_span = 256;  // values of a head that are worked on at a time
-constexpr uint32_t kv_tokens = 4;  // tokens likewise
+constexpr uint32_t kv_span = 32;            // values of a head that are worked on at a time: a block
+constexpr uint32_t kv_tokens = 4;           // tokens likewise
+constexpr uint32_t kv_queries = lanes / 4;  // query heads at most
 
 // --- storing ---
 
@@ -92,128 +92,138 @@ void store_q4_0(const float* x, uint32_t head, void* out) {
 
 // --- reading ---
 
-// Rows of at most kv_span values as floats: decoded into `space`, or where they lie if they are floats
-// already.
+// One vector of a head row from its value d on, times the scale of the block that it lies in.
 template <class Type>
-struct Reader {
-  float space[kv_tokens][kv_span];
-  const float* row(uint32_t i, const uint8_t* token, uint32_t first, uint32_t n) {
-    decode<Type>(token + first / Type::values * size_t{Type::bytes}, n, space[i]);
-    return space[i];
-  }
-};
-template <>
-struct Reader<F16> {
-  float space[kv_tokens][kv_span];
-  const float* row(uint32_t i, const uint8_t* token, uint32_t first, uint32_t n) {
-    decode_floats<F16>(token + first * size_t{F16::bytes}, n, space[i]);
-    return space[i];
-  }
-};
-template <>
-struct Reader<F32> {
-  const float* row(uint32_t, const uint8_t* token, uint32_t first, uint32_t) {
-    return reinterpret_cast<const float*>(token) + first;
+struct FloatRow {
+  static Floats scale(const uint8_t*, uint32_t) { return zero(); }
+  template <class P>
+  static Floats read(const uint8_t* row, uint32_t d, Floats, P part) {
+    return Type::read(row + d * size_t{Type::bytes}, part);
   }
 };
 
-// s[q][0 … tokens) (+)= four rows of K · q; tokens ≤ 4, rows beyond repeat a real one.
-template <uint32_t queries>
-inline void score_rows(const float* const (&k)[kv_tokens], uint32_t n, const float* q, size_t q_stride,
-                       float* s, size_t s_stride, uint32_t tokens, bool accumulate) {
+template <class Type>
+struct BlockRow {
+  static const uint8_t* block(const uint8_t* row, uint32_t d) { return row + d / 32 * size_t{Type::bytes}; }
+  static Floats scale(const uint8_t* row, uint32_t d) { return set1(half_at(block(row, d))); }
+  // Heads are whole blocks: there are no parts.
+  template <class P>
+  static Floats read(const uint8_t* row, uint32_t d, Floats scale, P) {
+    const uint8_t* levels = block(row, d) + 2;
+    if constexpr (Type::id == Q8_0::id) {
+      return mul(to_floats(widen(reinterpret_cast<const int8_t*>(levels + d % 32))), scale);
+    } else {
+      const __m128i both = load_bytes(levels + d % 16);
+      const __m128i level = d % 32 < 16 ? both : _mm_srli_epi16(both, 4);
+      const __m128i with_sign = _mm_sub_epi8(_mm_and_si128(level, _mm_set1_epi8(15)), _mm_set1_epi8(8));
+      return mul(to_floats(widen(with_sign)), scale);
+    }
+  }
+};
+
+// s[i][t] = k_t · q_i for `tokens` ≤ 4 tokens: each vector of K is unpacked once and kept in a register.
+template <class Row, uint32_t queries>
+inline void score_rows(const uint8_t* k, size_t token_stride, uint32_t tokens, uint32_t head, const float* q,
+                       size_t q_stride, float* s, size_t s_stride) {
+  const uint8_t* rows[kv_tokens];
+  for (uint32_t t = 0; t < kv_tokens; ++t) rows[t] = k + (t < tokens ? t : 0) * token_stride;
   Floats acc[queries][kv_tokens];
   for (auto& row : acc) {
     for (Floats& a : row) a = zero();
   }
-  for_each(n, [&](uint32_t d, auto part) {
-    Floats key[kv_tokens];
-    for (uint32_t t = 0; t < kv_tokens; ++t) key[t] = load(k[t] + d, part);
-    for (uint32_t i = 0; i < queries; ++i) {
-      const Floats v = load(q + i * q_stride + d, part);
-      for (uint32_t t = 0; t < kv_tokens; ++t) acc[i][t] = fma(key[t], v, acc[i][t]);
-    }
-  });
-  for (uint32_t i = 0; i < queries; ++i) {
+  for (uint32_t first = 0; first < head; first += kv_span) {
+    Floats scale[kv_tokens];
+    for (uint32_t t = 0; t < kv_tokens; ++t) scale[t] = Row::scale(rows[t], first);
+    for_each(head - first < kv_span ? head - first : kv_span, [&](uint32_t i, auto part) {
+      Floats key[kv_tokens];
+      for (uint32_t t = 0; t < kv_tokens; ++t) key[t] = Row::read(rows[t], first + i, scale[t], part);
+      for (uint32_t j = 0; j < queries; ++j) {
+        const Floats v = load(q + j * q_stride + first + i, part);
+        for (uint32_t t = 0; t < kv_tokens; ++t) acc[j][t] = fma(key[t], v, acc[j][t]);
+      }
+    });
+  }
+  for (uint32_t j = 0; j < queries; ++j) {
     float sums[kv_tokens];
-    _mm_storeu_ps(sums, sum_lanes(acc[i][0], acc[i][1], acc[i][2], acc[i][3]));
-    float* to = s + i * s_stride;
-    for (uint32_t t = 0; t < tokens; ++t) to[t] = accumulate ? to[t] + sums[t] : sums[t];
+    _mm_storeu_ps(sums, sum_lanes(acc[j][0], acc[j][1], acc[j][2], acc[j][3]));
+    for (uint32_t t = 0; t < tokens; ++t) s[j * s_stride + t] = sums[t];
   }
 }
 
-template <class Type>
+template <class Row>
 void score(const void* k, size_t token_stride, uint32_t tokens, uint32_t head, const float* q,
            size_t q_stride, uint32_t queries, float* s, size_t s_stride) {
-  Reader<Type> reader;
   for (uint32_t t = 0; t < tokens; t += kv_tokens) {
     const uint32_t count = tokens - t < kv_tokens ? tokens - t : kv_tokens;
-    for (uint32_t d = 0; d < head; d += kv_span) {
-      const uint32_t n = head - d < kv_span ? head - d : kv_span;
-      const float* rows[kv_tokens];
-      for (uint32_t i = 0; i < kv_tokens; ++i) {
-        const auto* token = static_cast<const uint8_t*>(k) + (t + i) * token_stride;
-        rows[i] = i < count ? reader.row(i, token, d, n) : rows[0];
+    const auto* rows = static_cast<const uint8_t*>(k) + t * token_stride;
+    uint32_t i = 0;
+    const auto some = [&](auto kernel, uint32_t n) {
+      for (; i + n <= queries; i += n) {
+        kernel(rows, token_stride, count, head, q + i * q_stride, q_stride, s + i * s_stride + t, s_stride);
       }
-      uint32_t i = 0;
-      for (; i + 2 <= queries; i += 2) {
-        score_rows<2>(rows, n, q + i * q_stride + d, q_stride, s + i * s_stride + t, s_stride, count, d > 0);
-      }
-      if (i < queries) {
-        score_rows<1>(rows, n, q + i * q_stride + d, q_stride, s + i * s_stride + t, s_stride, count, d > 0);
-      }
-    }
+    };
+    if constexpr (kv_queries > 2) some(score_rows<Row, 4>, 4);
+    some(score_rows<Row, 2>, 2);
+    some(score_rows<Row, 1>, 1);
   }
 }
 
-// acc[q] += Σ_t p[q][t] · v[t], a few tokens and one piece of the head at a time.
-template <uint32_t queries>
-inline void mix_rows(const float* const (&v)[kv_tokens], uint32_t n, const float* p, size_t p_stride,
-                     uint32_t tokens, float* acc, size_t acc_stride) {
-  Floats weight[queries][kv_tokens];
+// acc[i] += Σ_t p[i][t] · v[t] for one span of the head: sums stay in registers over all tokens.
+template <class Row, uint32_t queries, uint32_t vectors, class P>
+inline void mix_span(const uint8_t* v, size_t token_stride, uint32_t tokens, uint32_t first, P part,
+                     const float* p, size_t p_stride, float* acc, size_t acc_stride) {
+  Floats sum[queries][vectors];
   for (uint32_t i = 0; i < queries; ++i) {
-    for (uint32_t t = 0; t < kv_tokens; ++t) weight[i][t] = t < tokens ? set1(p[i * p_stride + t]) : zero();
+    for (uint32_t j = 0; j < vectors; ++j) sum[i][j] = load(acc + i * acc_stride + first + j * lanes, part);
   }
-  for_each(n, [&](uint32_t d, auto part) {
-    Floats value[kv_tokens];
-    for (uint32_t t = 0; t < kv_tokens; ++t) value[t] = load(v[t] + d, part);
-    for (uint32_t i = 0; i < queries; ++i) {
-      float* to = acc + i * acc_stride + d;
-      Floats sum = load(to, part);
-      for (uint32_t t = 0; t < kv_tokens; ++t) sum = fma(weight[i][t], value[t], sum);
-      store(to, sum, part);
+  for (uint32_t t = 0; t < tokens; ++t, v += token_stride) {
+    const Floats scale = Row::scale(v, first);
+    Floats weight[queries];
+    for (uint32_t i = 0; i < queries; ++i) weight[i] = set1(p[i * p_stride + t]);
+    for (uint32_t j = 0; j < vectors; ++j) {
+      const Floats value = Row::read(v, first + j * lanes, scale, part);
+      for (uint32_t i = 0; i < queries; ++i) sum[i][j] = fma(weight[i], value, sum[i][j]);
     }
+  }
+  for (uint32_t i = 0; i < queries; ++i) {
+    for (uint32_t j = 0; j < vectors; ++j) store(acc + i * acc_stride + first + j * lanes, sum[i][j], part);
+  }
+}
+
+template <class Row, uint32_t queries>
+inline void mix_rows(const uint8_t* v, size_t token_stride, uint32_t tokens, uint32_t head, const float* p,
+                     size_t p_stride, float* acc, size_t acc_stride) {
+  uint32_t d = 0;
+  for (; d + kv_span <= head; d += kv_span) {
+    mix_span<Row, queries, kv_span / lanes>(v, token_stride, tokens, d, Whole{}, p, p_stride, acc,
+                                            acc_stride);
+  }
+  if (d == head) return;
+  for_each(head - d, [&](uint32_t i, auto part) {
+    mix_span<Row, queries, 1>(v, token_stride, tokens, d + i, part, p, p_stride, acc, acc_stride);
   });
 }
 
-template <class Type>
+template <class Row>
 void mix(const void* v, size_t token_stride, uint32_t tokens, uint32_t head, const float* p, size_t p_stride,
          uint32_t queries, float* acc, size_t acc_stride) {
-  Reader<Type> reader;
-  for (uint32_t t = 0; t < tokens; t += kv_tokens) {
-    const uint32_t count = tokens - t < kv_tokens ? tokens - t : kv_tokens;
-    for (uint32_t d = 0; d < head; d += kv_span) {
-      const uint32_t n = head - d < kv_span ? head - d : kv_span;
-      const float* rows[kv_tokens];
-      for (uint32_t i = 0; i < kv_tokens; ++i) {
-        const auto* token = static_cast<const uint8_t*>(v) + (t + i) * token_stride;
-        rows[i] = i < count ? reader.row(i, token, d, n) : rows[0];
-      }
-      uint32_t i = 0;
-      for (; i + 2 <= queries; i += 2) {
-        mix_rows<2>(rows, n, p + i * p_stride + t, p_stride, count, acc + i * acc_stride + d, acc_stride);
-      }
-      if (i < queries) {
-        mix_rows<1>(rows, n, p + i * p_stride + t, p_stride, count, acc + i * acc_stride + d, acc_stride);
-      }
+  const auto* rows = static_cast<const uint8_t*>(v);
+  uint32_t i = 0;
+  const auto some = [&](auto kernel, uint32_t n) {
+    for (; i + n <= queries; i += n) {
+      kernel(rows, token_stride, tokens, head, p + i * p_stride, p_stride, acc + i * acc_stride, acc_stride);
     }
-  }
+  };
+  if constexpr (kv_queries > 2) some(mix_rows<Row, 4>, 4);
+  some(mix_rows<Row, 2>, 2);
+  some(mix_rows<Row, 1>, 1);
 }
 
 constexpr KvKernels kv_kernels[4] = {
-    {store_f32, score<F32>, mix<F32>},
-    {store_f16, score<F16>, mix<F16>},
-    {store_q8_0, score<Q8_0>, mix<Q8_0>},
-    {store_q4_0, score<Q4_0>, mix<Q4_0>},
+    {store_f32, score<FloatRow<F32>>, mix<FloatRow<F32>>},
+    {store_f16, score<FloatRow<F16>>, mix<FloatRow<F16>>},
+    {store_q8_0, score<BlockRow<Q8_0>>, mix<BlockRow<Q8_0>>},
+    {store_q4_0, score<BlockRow<Q4_0>>, mix<BlockRow<Q4_0>>},
 };
 
 }  // namespace
