@@ -190,7 +190,8 @@ class LogitsStage final : public Stage {
     if (wanted.empty()) return;
     const uint32_t cols = op_.in.cols;
     float* x = step.norm_rows(thread);
-    constexpr uint32_t together = 8;
+    // As many as the scratch memory has room for: the head is the largest matrix, and is read once for them.
+    const uint32_t together = std::clamp(step.layout->rows, 8U, most_exact_rows);
     const uint32_t units = units_of(w.rows), threads = step.device->team().size();
     const uint32_t begin = static_cast<uint32_t>(uint64_t{units} * thread / threads);
     const uint32_t end = static_cast<uint32_t>(uint64_t{units} * (thread + 1) / threads);

@@ -8,5 +8,6 @@ namespace hearth::cpu::avx512vnni {
 
 extern const PackedKernels packed[packed_form_count];
 extern const AttendKernels attend;
+extern const KvKernels kv_q8_0;
 
 }  // namespace hearth::cpu::avx512vnni
