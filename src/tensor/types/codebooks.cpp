@@ -1,4 +1,4 @@
-#include "tensor/types/codebooks.h"
+#include "tensor/codebooks.h"
 
 // Data: the rows are facts of the format (see codebooks.h for the packing).
 // clang-format off
