@@ -100,7 +100,8 @@ struct Weights {
   size_t row_bytes;
 };
 
-// Blocks of rounded normal numbers: all levels and scales of both signs occur.
+// Blocks of rounded normal numbers: all levels and scales of both signs occur. Random bits where hearth does
+// not write the type.
 Weights weights_of(const TypeInfo& type, uint32_t rows, uint32_t cols, std::mt19937& random) {
   Weights w;
   w.row_bytes = size_t{cols} / type.block_values * type.block_bytes;
@@ -110,7 +111,11 @@ Weights weights_of(const TypeInfo& type, uint32_t rows, uint32_t cols, std::mt19
     std::vector<float> x = random_row(cols, random);
     for (uint32_t k = 0; k < cols; ++k) x[k] = x[k] * (0.1F + static_cast<float>(k / 32 % 5)) + 0.3F;
     const std::span<std::byte> row(w.blocks.data() + r * w.row_bytes, w.row_bytes);
-    type.encode(x, {}, row);
+    if (type.encode != nullptr) {
+      type.encode(x, {}, row);
+    } else {
+      Random(static_cast<uint32_t>(random())).blocks(type, row);
+    }
     type.decode(row, {w.decoded.data() + size_t{r} * cols, cols});
   }
   return w;
@@ -177,7 +182,8 @@ TEST(PackedExpansion, GivesTheWeightsInBfloat16) {
   for (const PackedForm& form : cpu::packed_forms) {
     const cpu::ExpandPanel expand = cpu::amx_table.matmul->expand[form.type];
     const TypeInfo& type = *find_type(form.type);
-    ASSERT_NE(expand, nullptr) << type.name;
+    ASSERT_EQ(expand == nullptr, type.type == DType::tq2_0) << type.name;
+    if (expand == nullptr) continue;
     const Weights w = weights_of(type, rows, cols, random);
     Guarded<std::byte> strip(cpu::strip_bytes(form, cols)), panel(size_t{width} * cpu::panel_rows * 2);
     cpu::pack_strip(form, w.blocks.data(), w.row_bytes, rows, cols, strip.data());
@@ -193,12 +199,28 @@ TEST(PackedExpansion, GivesTheWeightsInBfloat16) {
   }
 }
 
-TEST(PackedForms, AreAsLargeAsTheBlocksOrLittleLarger) {
+// How much larger than the file's blocks: a level of its own for every weight where the file has an index
+// into a codebook, two bits where it has trits.
+double growth(DType type) {
+  switch (type) {
+    case DType::tq1_0: return 1.23;
+    case DType::iq3_s: return 1.26;
+    case DType::iq2_s: return 1.40;
+    case DType::iq3_xxs: return 1.42;
+    case DType::iq2_xs: return 1.55;
+    case DType::iq2_xxs: return 1.61;
+    case DType::iq1_s: return 1.69;
+    case DType::iq1_m: return 2.05;
+    default: return 1.04;
+  }
+}
+
+TEST(PackedForms, AreAsLargeAsTheBlocksOrSoMuchLarger) {
   for (const PackedForm& form : cpu::packed_forms) {
     const TypeInfo& type = *find_type(form.type);
     EXPECT_EQ(type.block_values, form.block) << type.name;
     const double bytes = static_cast<double>(2048 / type.block_values * type.block_bytes * 16);
-    EXPECT_LE(static_cast<double>(cpu::packed_bytes(form, 16, 2048)) / bytes, 1.04) << type.name;
+    EXPECT_LE(static_cast<double>(cpu::packed_bytes(form, 16, 2048)) / bytes, growth(type.type)) << type.name;
   }
 }
 

@@ -81,9 +81,10 @@ TEST(CpuTables, GapsSayWhereTheyWereFilledFrom) {
     return std::string_view("absent");
   };
   EXPECT_EQ(set_of(DType::q4_k), "avx512");
-  EXPECT_EQ(set_of(DType::iq2_xxs), "portable");
+  EXPECT_EQ(set_of(DType::iq2_xxs), "avx512");
   EXPECT_THAT(r.describe(), HasSubstr("avx512bf16: matmul avx512bf16"));
-  EXPECT_THAT(r.describe(), testing::ContainsRegex("portable:.* IQ2_XXS"));
+  EXPECT_THAT(r.describe(), testing::ContainsRegex("avx512vnni packed:.* IQ2_XXS"));
+  EXPECT_THAT(resolve("portable", everything()).describe(), testing::ContainsRegex("portable:.* IQ2_XXS"));
 }
 
 TEST(CpuTables, AnUnknownNameListsTheNames) {

@@ -9,15 +9,17 @@
 //                   eight bits   quad j at byte 64·j
 //                   four bits    quad j < 4 in the low, quad j + 4 in the high halves of bytes 64·j …
 //                   two bits     quad 4·p + j in bits 2·j of bytes 64·p …
+//                   one bit      quad j in bit j of 64 bytes
 //                 then, for types of three, five or six bits, the bits on top:
 //                   one bit      quad j in bit j of 64 bytes
 //                   two bits     as above, 128 bytes
 //   group scales  per group of 16 or 32 columns: sixteen integers of eight bits, then (affine types) sixteen
-//                 minima; in one byte, scale low and minimum high, for Q2_K; none where blocks have 32
-//                 columns
-//   block scales  per block of 256 or 32 columns: sixteen f16 (MXFP4: sixteen exponents), then (affine types)
-//                 sixteen f16 of the minimum
+//                 minima; in one byte, scale low and minimum high, for Q2_K; numbers of the format E4M3 for
+//                 NVFP4; none where a block has a single scale
+//   block scales  per block: sixteen f16 (MXFP4: sixteen exponents; NVFP4: none), then (affine types) sixteen
+//                 f16 of the minimum (IQ1_S: of the scale once more)
 //   weight = block scale · group scale · (level − bias) [− block minimum · group minimum]
+// Types with a codebook keep no index into it: every weight has the number of its level and its sign.
 // Rows that fill up the last strip have scale 0. This header is included by kernel files: only constants and
 // functions without linkage.
 #include <cstddef>
@@ -25,8 +27,16 @@
 
 namespace hearth::cpu {
 
-enum class Levels : uint32_t { eight, four, four_one, four_two, two, two_one };
-enum class Scales : uint32_t { half, half_affine, exponent, grouped, grouped_affine, grouped_nibbles };
+enum class Levels : uint32_t { eight, four, four_one, four_two, two, two_one, one };
+enum class Scales : uint32_t {
+  half,
+  half_affine,
+  exponent,
+  grouped,
+  grouped_affine,
+  grouped_nibbles,
+  grouped_e4m3
+};
 
 struct PackedForm {
   uint32_t type;  // DType
@@ -55,12 +65,62 @@ constexpr PackedForm packed_forms[] = {
     {20, Levels::four, Scales::half, 32, 32, 128},               // IQ4_NL: levels from a table
     {23, Levels::four, Scales::grouped, 32, 256, 128},           // IQ4_XS: levels from a table
     {39, Levels::four, Scales::exponent, 32, 32, 16},            // MXFP4: levels from a table
+    {40, Levels::four, Scales::grouped_e4m3, 16, 64, 16},        // NVFP4: the same levels
+    {41, Levels::one, Scales::half, 32, 128, 1},                 // Q1_0
+    {42, Levels::two, Scales::half, 32, 64, 1},                  // Q2_0
+    {34, Levels::two, Scales::half, 32, 256, 1},                 // TQ1_0
+    {35, Levels::two, Scales::half, 32, 256, 1},                 // TQ2_0
+    {16, Levels::two_one, Scales::grouped, 32, 256, 128},        // IQ2_XXS: from here on levels from tables
+    {17, Levels::two_one, Scales::grouped, 16, 256, 128},        // IQ2_XS
+    {22, Levels::two_one, Scales::grouped, 16, 256, 128},        // IQ2_S
+    {18, Levels::four, Scales::grouped, 32, 256, 128},           // IQ3_XXS
+    {21, Levels::four, Scales::grouped, 32, 256, 128},           // IQ3_S
+    {29, Levels::two_one, Scales::grouped, 16, 256, 128},        // IQ1_M
+    {19, Levels::two, Scales::grouped_affine, 32, 256, 0},  // IQ1_S: three levels less seven or nine eighths
 };
 constexpr uint32_t packed_form_count = sizeof packed_forms / sizeof packed_forms[0];
 
-// What a nibble of the table types stands for, with the bias added.
+// What the number of a level stands for in the table types, with the bias added.
 constexpr uint8_t iq4_biased[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 constexpr uint8_t fp4_biased[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
+// The bit on top is the sign.
+constexpr uint8_t iq2_biased[16] = {136, 153, 171, 128, 120, 103, 85, 128};
+constexpr uint8_t iq3_xxs_biased[16] = {132, 140, 148, 156, 164, 172, 180, 190,
+                                        124, 116, 108, 100, 92,  84,  76,  66};
+constexpr uint8_t iq3_s_biased[16] = {129, 131, 133, 135, 137, 139, 141, 143,
+                                      127, 125, 123, 121, 119, 117, 115, 113};
+// Eighths: −1, 0, 1 shifted by one up, or down where the bit on top is set.
+constexpr uint8_t iq1_biased[16] = {121, 129, 137, 128, 119, 127, 135, 128};
+
+// Null where the level is its own number.
+constexpr const uint8_t* level_table(uint32_t type) {
+  switch (type) {
+    case 20:
+    case 23: return iq4_biased;
+    case 39:
+    case 40: return fp4_biased;
+    case 16:
+    case 17:
+    case 22: return iq2_biased;
+    case 18: return iq3_xxs_biased;
+    case 21: return iq3_s_biased;
+    case 29: return iq1_biased;
+    default: return nullptr;
+  }
+}
+
+// What the file's block scale (and minimum) is multiplied with: the IQ types count their group scales in
+// halves and quarters, or their levels in eighths.
+constexpr float scale_factor(uint32_t type) {
+  return type == 16 || type == 17 || type == 22 || type == 29 ? 0.125F : type == 18 ? 0.25F : 1.0F;
+}
+constexpr float minimum_factor(uint32_t type) { return type == 19 ? 0.125F : 1.0F; }
+
+constexpr uint32_t log2_of(uint32_t bias) {
+  uint32_t power = 0;
+  for (; bias > 1; bias /= 2) ++power;
+  return power;
+}
 
 constexpr uint32_t level_bytes(Levels l) {  // per 32 columns
   return l == Levels::eight      ? 512
@@ -68,17 +128,23 @@ constexpr uint32_t level_bytes(Levels l) {  // per 32 columns
          : l == Levels::four_one ? 320
          : l == Levels::four_two ? 384
          : l == Levels::two      ? 128
+         : l == Levels::one      ? 64
                                  : 192;
 }
 constexpr bool is_affine(Scales s) {
   return s == Scales::half_affine || s == Scales::grouped_affine || s == Scales::grouped_nibbles;
 }
 constexpr uint32_t group_scale_bytes(Scales s) {  // per group
-  return s == Scales::grouped_affine                            ? 2 * strip_rows
-         : s == Scales::grouped || s == Scales::grouped_nibbles ? strip_rows
-                                                                : 0;
+  switch (s) {
+    case Scales::grouped_affine: return 2 * strip_rows;
+    case Scales::grouped:
+    case Scales::grouped_nibbles:
+    case Scales::grouped_e4m3: return strip_rows;
+    default: return 0;
+  }
 }
 constexpr uint32_t block_scale_bytes(Scales s) {  // per block
+  if (s == Scales::grouped_e4m3) return 0;
   return (s == Scales::exponent ? 1U : is_affine(s) ? 4U : 2U) * strip_rows;
 }
 

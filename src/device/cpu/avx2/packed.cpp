@@ -30,18 +30,25 @@ inline __m256i table_of(const uint8_t* values) {
   return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values)));
 }
 
-constexpr uint32_t log2_of(uint32_t bias) {
-  return bias == 4 ? 2 : bias == 8 ? 3 : bias == 16 ? 4 : bias == 32 ? 5 : 7;
+// Of the table types that are used with their sign: see product_of().
+constexpr uint32_t largest_magnitude(uint32_t type) {
+  uint32_t most = 0;
+  for (uint32_t i = 0; i < 16; ++i) {
+    const uint32_t level = level_table(type)[i];
+    const uint32_t size = level == 0 ? 0 : level < 128 ? 128 - level : level - 128;
+    most = size > most ? size : most;
+  }
+  return most;
 }
-
 // How many products of a level with a byte of the activations fit sixteen bits, two by two.
 constexpr uint32_t largest_level(const PackedForm& f) {
-  return f.levels == Levels::eight || f.bias == 128 ? 127  // signed: see product_of()
-         : f.levels == Levels::four_two             ? 63
-         : f.levels == Levels::four_one             ? 31
-         : f.type == 39                             ? 28
-         : f.levels == Levels::four                 ? 15
-                                                    : 7;
+  return f.levels == Levels::eight      ? 127
+         : f.bias == 128                ? largest_magnitude(f.type)
+         : f.levels == Levels::four_two ? 63
+         : f.levels == Levels::four_one ? 31
+         : f.type == 39 || f.type == 40 ? 28
+         : f.levels == Levels::four     ? 15
+                                        : 7;
 }
 constexpr uint32_t fitting(const PackedForm& f) {
   const uint32_t n = 32767 / (largest_level(f) * 127 * 2);
@@ -56,6 +63,14 @@ inline void load_levels(const uint8_t* p, size_t half, __m256i (&q)[8]) {
   p += half;
   if constexpr (form.levels == Levels::eight) {
     for (size_t j = 0; j < 8; ++j) q[j] = _mm256_xor_si256(load(p + 64 * j), splat(-128));
+    return;
+  }
+  if constexpr (form.levels == Levels::one) {
+    const __m256i bits = load(p), two = splat(2);
+    for (size_t j = 0; j < 8; ++j) {  // ±1 as 2 or 0, less the bias
+      const __m256i bit = splat(1 << j);
+      q[j] = _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(bits, bit), bit), two);
+    }
     return;
   }
   if constexpr (form.levels == Levels::two || form.levels == Levels::two_one) {
@@ -92,12 +107,10 @@ inline void load_levels(const uint8_t* p, size_t half, __m256i (&q)[8]) {
       to[3] = _mm256_or_si256(to[3], _mm256_and_si256(_mm256_srli_epi16(four, 2), splat(0x30)));
     }
   }
-  if constexpr (form.type == 20 || form.type == 23) {
-    const __m256i table = _mm256_xor_si256(table_of(iq4_biased), splat(-128));
+  if constexpr (level_table(form.type) != nullptr) {
+    __m256i table = table_of(level_table(form.type));
+    if constexpr (is_signed(form)) table = _mm256_xor_si256(table, splat(-128));
     for (__m256i& v : q) v = _mm256_shuffle_epi8(table, v);
-  }
-  if constexpr (form.type == 39) {
-    for (__m256i& v : q) v = _mm256_shuffle_epi8(table_of(fp4_biased), v);
   }
 }
 
@@ -145,6 +158,16 @@ inline __m256 signed_bytes(const uint8_t* p) {
 inline __m256 halves(const uint8_t* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
+template <bool needed>
+inline __m256 times(__m256 v, float factor) {
+  return needed ? _mm256_mul_ps(v, _mm256_set1_ps(factor)) : v;
+}
+// Half of an E4M3 number without its sign, which is a half-precision number without its lowest bits but for
+// the bias of the exponent.
+inline __m256 halved_e4m3(const uint8_t* p) {
+  const __m128i bytes = _mm_cvtepu8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  return _mm256_mul_ps(_mm256_cvtph_ps(_mm_slli_epi16(bytes, 7)), _mm256_set1_ps(128.0F));
+}
 // 2^(e − 128): as a number with exponent e − 1; below that the two subnormal ones.
 inline __m256 exponents(const uint8_t* p) {
   const __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
@@ -167,15 +190,20 @@ struct StripScales {
   void next_block() {
     if constexpr (form.scales == Scales::exponent) {
       block_scale = exponents(block + half);
-    } else {
-      block_scale = halves(block + 2 * half);
-      if constexpr (is_affine(form.scales)) block_min = halves(block + 32 + 2 * half);
+    } else if constexpr (form.scales != Scales::grouped_e4m3) {
+      block_scale = times<scale_factor(form.type) != 1.0F>(halves(block + 2 * half), scale_factor(form.type));
+      if constexpr (is_affine(form.scales)) {
+        block_min = times<minimum_factor(form.type) != 1.0F>(halves(block + 32 + 2 * half),
+                                                             minimum_factor(form.type));
+      }
     }
     block += block_scale_bytes(form.scales);
   }
   void next_group(__m256& scale, __m256& minimum) {
     const uint8_t* g = group + half;
-    if constexpr (form.scales == Scales::grouped) {
+    if constexpr (form.scales == Scales::grouped_e4m3) {
+      scale = halved_e4m3(g);
+    } else if constexpr (form.scales == Scales::grouped) {
       scale = _mm256_mul_ps(block_scale, signed_bytes(g));
     } else if constexpr (form.scales == Scales::grouped_affine) {
       scale = _mm256_mul_ps(block_scale, unsigned_bytes(g));
@@ -340,9 +368,11 @@ void round_row(const float* x, uint32_t cols, void* out) {
 }
 
 const PackedKernels packed[packed_form_count] = {
-    kernels_of<0>(),  kernels_of<1>(),  kernels_of<2>(),  kernels_of<3>(), kernels_of<4>(),
-    kernels_of<5>(),  kernels_of<6>(),  kernels_of<7>(),  kernels_of<8>(), kernels_of<9>(),
-    kernels_of<10>(), kernels_of<11>(), kernels_of<12>(),
+    kernels_of<0>(),  kernels_of<1>(),  kernels_of<2>(),  kernels_of<3>(),  kernels_of<4>(),
+    kernels_of<5>(),  kernels_of<6>(),  kernels_of<7>(),  kernels_of<8>(),  kernels_of<9>(),
+    kernels_of<10>(), kernels_of<11>(), kernels_of<12>(), kernels_of<13>(), kernels_of<14>(),
+    kernels_of<15>(), kernels_of<16>(), kernels_of<17>(), kernels_of<18>(), kernels_of<19>(),
+    kernels_of<20>(), kernels_of<21>(), kernels_of<22>(), kernels_of<23>(), kernels_of<24>(),
 };
 
 }  // namespace hearth::cpu::avx2

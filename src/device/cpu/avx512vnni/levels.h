@@ -10,15 +10,12 @@ namespace {
 inline __m512i load_line(const uint8_t* p) { return _mm512_loadu_si512(p); }
 
 // The sixteen values of a table in each quarter of a vector.
-inline __m512i table_of(const uint8_t* values) {
-  return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values)));
-}
-
 template <uint32_t type>
-inline __m512i from_table(__m512i nibbles) {
-  if constexpr (type == 20 || type == 23) return _mm512_shuffle_epi8(table_of(iq4_biased), nibbles);
-  if constexpr (type == 39) return _mm512_shuffle_epi8(table_of(fp4_biased), nibbles);
-  return nibbles;
+inline __m512i from_table(__m512i numbers) {
+  constexpr const uint8_t* values = level_table(type);
+  if constexpr (values == nullptr) return numbers;
+  const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values));
+  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(sixteen), numbers);
 }
 
 inline void four_bits(const uint8_t* p, __m512i (&q)[8]) {
@@ -68,6 +65,9 @@ template <uint32_t type, Levels levels>
 inline void load_levels(const uint8_t* p, __m512i (&q)[8]) {
   if constexpr (levels == Levels::eight) {
     for (size_t j = 0; j < 8; ++j) q[j] = load_line(p + 64 * j);
+  } else if constexpr (levels == Levels::one) {
+    for (__m512i& v : q) v = _mm512_setzero_si512();
+    top_bit<2>(p, q);  // ±1 as 2 or 0, less the bias
   } else if constexpr (levels == Levels::two || levels == Levels::two_one) {
     two_bits(p, q);
     if constexpr (levels == Levels::two_one) top_bit<4>(p + 128, q);
@@ -75,8 +75,8 @@ inline void load_levels(const uint8_t* p, __m512i (&q)[8]) {
     four_bits(p, q);
     if constexpr (levels == Levels::four_one) top_bit<16>(p + 256, q);
     if constexpr (levels == Levels::four_two) top_two_bits(p + 256, q);
-    for (__m512i& v : q) v = from_table<type>(v);
   }
+  for (__m512i& v : q) v = from_table<type>(v);
 }
 
 // Sixteen integers of eight bits as floats; minima are unsigned.
@@ -90,6 +90,10 @@ inline __m512 small_floats(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvt
 inline __m512 halves(const uint8_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
+template <bool needed>
+inline __m512 times(__m512 v, float factor) {
+  return needed ? _mm512_mul_ps(v, _mm512_set1_ps(factor)) : v;
+}
 // 2^(e − 128), as MXFP4 wants it; subnormal results are exact too.
 inline __m512 exponents(const uint8_t* p) {
   const __m512i e = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
@@ -97,6 +101,12 @@ inline __m512 exponents(const uint8_t* p) {
                           _mm512_cvtepi32_ps(_mm512_sub_epi32(e, _mm512_set1_epi32(128))));
 }
 
+// Half of an E4M3 number without its sign, which is a half-precision number without its lowest bits but for
+// the bias of the exponent.
+inline __m512 halved_e4m3(const uint8_t* p) {
+  const __m256i bytes = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm512_mul_ps(_mm512_cvtph_ps(_mm256_slli_epi16(bytes, 7)), _mm512_set1_ps(128.0F));
+}
 // Where a strip's parts begin, and the scales of its groups as they come by.
 template <PackedForm form>
 struct StripScales {
@@ -109,15 +119,19 @@ struct StripScales {
   void next_block() {
     if constexpr (form.scales == Scales::exponent) {
       block_scale = exponents(block);
-    } else {
-      block_scale = halves(block);
-      if constexpr (is_affine(form.scales)) block_min = halves(block + 32);
+    } else if constexpr (form.scales != Scales::grouped_e4m3) {
+      block_scale = times<scale_factor(form.type) != 1.0F>(halves(block), scale_factor(form.type));
+      if constexpr (is_affine(form.scales)) {
+        block_min = times<minimum_factor(form.type) != 1.0F>(halves(block + 32), minimum_factor(form.type));
+      }
     }
     block += block_scale_bytes(form.scales);
   }
   // The scale of the next group, and what is taken off it per unit of the activations' sum.
   void next_group(__m512& scale, __m512& minimum) {
-    if constexpr (form.scales == Scales::grouped) {
+    if constexpr (form.scales == Scales::grouped_e4m3) {
+      scale = halved_e4m3(group);
+    } else if constexpr (form.scales == Scales::grouped) {
       scale = _mm512_mul_ps(block_scale, signed_bytes(group));
     } else if constexpr (form.scales == Scales::grouped_affine) {
       scale = _mm512_mul_ps(block_scale, unsigned_bytes(group));

@@ -14,10 +14,6 @@ struct Job {
   size_t y_stride;
 };
 
-constexpr uint32_t log2_of(uint32_t bias) {
-  return bias == 4 ? 2 : bias == 8 ? 3 : bias == 16 ? 4 : bias == 32 ? 5 : 7;
-}
-
 template <class T>
 inline T at(const uint8_t* p) {
   T v;
@@ -123,9 +119,11 @@ constexpr PackedKernels kernels_of() {
 }  // namespace
 
 const PackedKernels packed[packed_form_count] = {
-    kernels_of<0>(),  kernels_of<1>(),  kernels_of<2>(),  kernels_of<3>(), kernels_of<4>(),
-    kernels_of<5>(),  kernels_of<6>(),  kernels_of<7>(),  kernels_of<8>(), kernels_of<9>(),
-    kernels_of<10>(), kernels_of<11>(), kernels_of<12>(),
+    kernels_of<0>(),  kernels_of<1>(),  kernels_of<2>(),  kernels_of<3>(),  kernels_of<4>(),
+    kernels_of<5>(),  kernels_of<6>(),  kernels_of<7>(),  kernels_of<8>(),  kernels_of<9>(),
+    kernels_of<10>(), kernels_of<11>(), kernels_of<12>(), kernels_of<13>(), kernels_of<14>(),
+    kernels_of<15>(), kernels_of<16>(), kernels_of<17>(), kernels_of<18>(), kernels_of<19>(),
+    kernels_of<20>(), kernels_of<21>(), kernels_of<22>(), kernels_of<23>(), kernels_of<24>(),
 };
 
 }  // namespace hearth::cpu::avx512vnni
