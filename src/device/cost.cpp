@@ -37,7 +37,7 @@ struct Counter {
   Cost operator()(const Attend& o) const {
     const uint64_t seen = o.mask.window != 0 ? std::min<uint64_t>(step.context, o.mask.window) : step.context;
     const double per_token = o.heads.k_size * step.kv_bytes_k + o.heads.v_size * step.kv_bytes_v;
-    return {static_cast<uint64_t>(static_cast<double>(seen) * o.heads.kv_heads * per_token) +
+    return {static_cast<uint64_t>(static_cast<double>(seen) * o.heads.kv_heads * per_token) * step.sequences +
                 weight_bytes(program, o.sinks),
             2 * seen * step.rows * o.heads.q_heads * (uint64_t{o.heads.k_size} + o.heads.v_size)};
   }
@@ -56,7 +56,9 @@ struct Counter {
     return {all.bytes / stack * touched, all.flops * o.used};
   }
   Cost operator()(const Combine& o) const { return {0, uint64_t{3} * step.rows * o.in.cols}; }
-  Cost operator()(const Logits& o) const { return product(program, o.weight, step.wanted); }
+  Cost operator()(const Logits& o) const {
+    return step.wanted == 0 ? Cost{} : product(program, o.weight, step.wanted);
+  }
   Cost operator()(const Pool& o) const { return product(program, o.classifier, step.wanted); }
   Cost operator()(const Transfer&) const { return {}; }
 };

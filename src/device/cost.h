@@ -10,6 +10,7 @@ namespace hearth {
 // number of cached tokens each row reads (average) and the bytes of one cached token per layer.
 struct StepShape {
   uint32_t rows = 1, wanted = 1;
+  uint32_t sequences = 1;                 // whose caches are read
   uint64_t context = 0;                   // tokens attended per row, on average
   double kv_bytes_k = 2, kv_bytes_v = 2;  // per cached value
 };

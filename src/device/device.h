@@ -81,6 +81,9 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual const DeviceInfo& info() const noexcept = 0;
+  // Multiplications and additions per second of the fastest products that the device's kernels use, measured
+  // on registers alone: what they could reach if nothing had to be fetched. 0: not known.
+  virtual double product_rate() { return 0; }
   // Empty = accepted. Never "maybe slowly elsewhere".
   virtual std::optional<Refusal> refuse(const Op& op, const Program& program, KvTypes kv) const = 0;
   // Bytes of scratch memory for steps of up to `rows` rows.

@@ -105,6 +105,46 @@ TEST(Experts, EveryWayToChooseAndWeigh) {
   }
 }
 
+// Packed experts with integers: close to the decoded weights' products, and every row the same whatever else
+// is in the step and however many threads there are.
+TEST(Experts, PackedMatricesOfAStack) {
+  for (const DType type : {DType::q8_0, DType::q4_k, DType::f16}) {
+    const Mixture m{6, 3, 256, true, true, 1};
+    Matrix alone;
+    for (const uint32_t threads : {1U, 3U}) {
+      for (const uint32_t rows : {37U, 21U}) {
+        Rig rig("", threads, true);
+        const Act x = rig.act(256), route = rig.act(2 * m.used), y = rig.act(256);
+        const Weight table = rig.weight(37, 256), router = rig.weight(m.experts, 256, 0.2F);
+        const Route r{x, route, router, m.experts, m.used, m.before, m.renormalise, m.scale};
+        const Weight gate = rig.weight(m.hidden, 256, 0.05F, 0, m.experts, type),
+                     up = rig.weight(m.hidden, 256, 0.05F, 0, m.experts, type),
+                     down = rig.weight(256, m.hidden, 0.05F, 0, m.experts, type);
+        rig.push(Embed{x, table, 1});
+        rig.push(r);
+        rig.push(Experts{x, route, y, {}, gate, up, down, 1, 1, 1, m.used, m.hidden, Act1::silu});
+        rig.push(Pool{y, PoolKind::none, {}, {}, 256});
+        const Matrix found = rig.run(rows), in = rig.matrix(table);
+        Matrix wanted(rows, Row(256, 0));
+        for (size_t i = 0; i < rows; ++i) {
+          for (const auto& [e, weight] : chosen(r, times({in[i]}, rig.matrix(router))[0])) {
+            const Row g = times({in[i]}, slice_of(rig.matrix(gate), m.hidden, e))[0];
+            const Row u = times({in[i]}, slice_of(rig.matrix(up), m.hidden, e))[0];
+            Row h(m.hidden);
+            for (size_t k = 0; k < m.hidden; ++k) h[k] = g[k] / (1 + std::exp(-g[k])) * u[k];
+            const Row d = times({h}, slice_of(rig.matrix(down), 256, e))[0];
+            for (size_t k = 0; k < 256; ++k) wanted[i][k] += weight * d[k];
+          }
+        }
+        SCOPED_TRACE(std::string(type_info(type).name) + " threads " + std::to_string(threads));
+        expect_near(found, wanted, 0.03);  // one plane keeps seven bits
+        if (alone.empty()) alone = found;
+        EXPECT_TRUE(std::equal(found.begin(), found.end(), alone.begin()));
+      }
+    }
+  }
+}
+
 TEST(Experts, EqualScoresChooseTheLowestNumbers) {
   for (const Case& c : cases()) {
     Rig rig(c.set, c.threads);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
@@ -14,11 +15,12 @@ namespace hearth {
 
 using Matrix = std::vector<std::vector<double>>;  // [rows][cols]
 
-// A program under construction with its weights (all F32) and a device to run it on.
+// A program under construction with its weights (F32, or as `type` says) and a device to run it on. Served:
+// with the copy of the weights and the integers that models are served with.
 class Rig {
  public:
-  explicit Rig(std::string set, uint32_t threads = 2)
-      : device_(open_cpu_device({std::move(set), threads, true})) {}
+  explicit Rig(std::string set, uint32_t threads = 2, bool served = false)
+      : device_(open_cpu_device({std::move(set), threads, !served})) {}
 
   Act act(uint32_t cols) {
     program.acts.push_back({cols});
@@ -29,11 +31,20 @@ class Rig {
     program.layer_of.push_back(0);
   }
   // Normally distributed values; `stack` matrices one after the other.
-  Weight weight(uint32_t rows, uint32_t cols, float scale = 1, float offset = 0, uint32_t stack = 1) {
+  Weight weight(uint32_t rows, uint32_t cols, float scale = 1, float offset = 0, uint32_t stack = 1,
+                DType type = DType::f32) {
     std::vector<float> values(size_t{rows} * cols * stack);
     std::normal_distribution<float> normal;
     for (float& v : values) v = normal(random_) * scale + offset;
-    program.weights.push_back({"w", DType::f32, {rows, cols, stack}});
+    program.weights.push_back({"w", type, {rows, cols, stack}});
+    std::vector<std::byte> bytes(row_bytes(type, values.size()).value());
+    if (type == DType::f32) {
+      std::memcpy(bytes.data(), values.data(), bytes.size());
+    } else {
+      type_info(type).round(values, bytes);
+      type_info(type).decode(bytes, values);
+    }
+    bytes_.push_back(std::move(bytes));
     values_.push_back(std::move(values));
     return {static_cast<uint32_t>(values_.size())};
   }
@@ -60,11 +71,12 @@ class Rig {
     const Layout layout = lay_out(program, rows);
     plan.device.buffers = {{BufferKind::arena, layout.peak, false},
                            {BufferKind::workspace, device_->workspace(program, rows), false},
-                           {BufferKind::results, uint64_t{rows} * program.outputs * 4, false}};
+                           {BufferKind::results, uint64_t{rows} * program.outputs * 4, false},
+                           {BufferKind::weights, device_->resident(program), false}};
     device_->reserve(plan, program);
     for (uint32_t i = 0; i < values_.size(); ++i) {
-      const Shape shape = program.weights[i].shape;
-      device_->load({i + 1}, {"w", DType::f32, shape, std::as_bytes(std::span(values_[i]))});
+      const WeightInfo& w = program.weights[i];
+      device_->load({i + 1}, {"w", w.type, w.shape, bytes_[i]});
     }
     const auto executable = device_->prepare(program, layout);
     std::vector<TokenId> tokens;
@@ -101,6 +113,7 @@ class Rig {
  private:
   std::unique_ptr<Device> device_;
   std::vector<std::vector<float>> values_;
+  std::vector<std::vector<std::byte>> bytes_;
   std::mt19937 random_{17};
 };
 

@@ -200,12 +200,12 @@ void CpuDevice::take_copy(LoadedWeight& w, const Residence& home, uint32_t type)
   w.packed_kernels = table_.packed(type);
   w.packed = to;
   w.strip_bytes = strip_bytes(form, w.cols);
-  const uint32_t strips = (w.rows + strip_rows - 1) / strip_rows;
+  const uint64_t rows = uint64_t{w.rows} * w.stack, strips = (rows + strip_rows - 1) / strip_rows;
   team_.run([&](uint32_t t) {
-    const uint32_t end = static_cast<uint32_t>(uint64_t{strips} * (t + 1) / threads);
-    for (uint32_t s = static_cast<uint32_t>(uint64_t{strips} * t / threads); s < end; ++s) {
-      pack_strip(form, w.data + uint64_t{s} * strip_rows * w.row_bytes, w.row_bytes,
-                 std::min(strip_rows, w.rows - s * strip_rows), w.cols, to + s * w.strip_bytes);
+    for (uint64_t s = strips * t / threads; s < strips * (t + 1) / threads; ++s) {
+      const auto some = static_cast<uint32_t>(std::min<uint64_t>(strip_rows, rows - s * strip_rows));
+      pack_strip(form, w.data + s * strip_rows * w.row_bytes, w.row_bytes, some, w.cols,
+                 to + s * w.strip_bytes);
     }
   });
 }

@@ -25,8 +25,10 @@ struct LoadedWeight {
   const std::byte* row(uint32_t r, uint32_t expert = 0) const {
     return product_data + (uint64_t{expert} * rows + r) * row_bytes;
   }
-  // The strip that row r begins; r is a multiple of sixteen.
-  const std::byte* strip(uint32_t r) const { return packed + r / panel_rows * strip_bytes; }
+  // The strip that row r begins; r is a multiple of sixteen, and so are the rows of the matrices of a stack.
+  const std::byte* strip(uint32_t r, uint32_t expert = 0) const {
+    return packed + (uint64_t{expert} * rows + r) / panel_rows * strip_bytes;
+  }
   // A vector (gain, bias) as floats; vectors are F32 in every GGUF, and the loader checks it.
   const float* values() const { return reinterpret_cast<const float*>(data); }
 };
@@ -60,7 +62,7 @@ struct Workspace {
   uint64_t integers = 0;                    // the same as integers, for packed weights
   uint64_t exact_integers = 0;              // per thread: integers of the exact rows
   uint64_t block = 0, panel = 0, norm = 0;  // per thread: a block of results, a panel, normalised rows
-  uint64_t experts = 0;                     // hidden rows of the chosen experts, shared
+  uint64_t experts = 0;                     // of the Experts stages (experts.h), shared
   uint64_t rope = 0;                        // cosines and sines of the step's positions, shared
   std::vector<uint64_t> rope_offset;        // of each rope table within that part
 
@@ -73,6 +75,7 @@ class CpuDevice final : public Device {
   explicit CpuDevice(const CpuOptions& options);
 
   const DeviceInfo& info() const noexcept override { return info_; }
+  double product_rate() override;
   std::optional<Refusal> refuse(const Op& op, const Program& program, KvTypes kv) const override;
   uint64_t workspace(const Program& program, uint32_t rows) const override;
   uint64_t resident(const Program& program) const override;

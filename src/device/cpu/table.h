@@ -130,6 +130,13 @@ struct RowKernels {
   void (*rope)(float* x, const float* cos, const float* sin, uint32_t pairs, bool split);
 };
 
+// The limit of a set's products: its fastest instruction on registers alone. `operations` counts the
+// multiplications and additions of one round.
+struct PeakKernel {
+  uint64_t operations;
+  void (*run)(uint64_t rounds);
+};
+
 // A set may leave anything null; the gap is filled from the next lower table (see tables.h).
 struct CpuTable {
   const char* name;
@@ -142,6 +149,7 @@ struct CpuTable {
   uint32_t packed_count;
   RoundRow round_row;
   const AttendKernels* attend;
+  const PeakKernel* peak = nullptr;
 };
 
 // One per folder, defined in its table.cpp.

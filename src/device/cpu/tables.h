@@ -50,6 +50,8 @@ struct ResolvedTable {
   std::string_view attend_f32_set;
 
   RoundRow round_row = nullptr;  // set wherever there are packed kernels
+  const PeakKernel* peak = nullptr;
+  std::string_view peak_set;
 
   // The kernels of a type by its GGUF number; null for numbers that are not weight types.
   const TypeKernels* type(uint32_t number) const noexcept;

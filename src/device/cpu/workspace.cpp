@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "device/cpu/attend.h"
 #include "device/cpu/cpu_device.h"
+#include "device/cpu/experts.h"
 #include "device/cpu/packer.h"
 
 namespace hearth::cpu {
@@ -14,7 +15,7 @@ struct Needs {
   uint64_t rows;
   uint64_t widest = 0;   // columns of a projection's input
   uint64_t block = 0;    // floats of one thread's block of results
-  uint64_t experts = 0;  // floats
+  uint64_t experts = 0;  // bytes
 
   uint32_t rows_of(Weight w) const { return static_cast<uint32_t>(program.weights[w.id - 1].shape.rows); }
   void input(Act a) { widest = std::max<uint64_t>(widest, a.cols); }
@@ -44,7 +45,11 @@ struct Needs {
   void operator()(const Logits& o) { input(o.in); }
   void operator()(const Pool& o) { input(o.in); }
   void operator()(const Route& o) { result(o.experts); }
-  void operator()(const Experts& o) { experts = std::max(experts, rows * o.used * o.hidden); }
+  void operator()(const Experts& o) {
+    const auto stack = static_cast<uint32_t>(program.weights[o.down.id - 1].shape.stack);
+    experts = std::max(experts, experts_space(static_cast<uint32_t>(rows), o, stack).bytes);
+    result(2 * rows * unit_rows);
+  }
 };
 
 // How a program's weights are used: which are matrices of products, and which of those may be woven.
@@ -58,7 +63,9 @@ struct Uses {
   void matrix(Weight w, bool weave = true) {
     if (!w) return;
     product[w.id - 1] = true;
-    woven[w.id - 1] = weave && program.weights[w.id - 1].shape.stack == 1;
+    // Strips must not reach across the matrices of a stack.
+    const Shape& shape = program.weights[w.id - 1].shape;
+    woven[w.id - 1] = weave && (shape.stack == 1 || shape.rows % strip_rows == 0);
   }
   void operator()(const Linear& o) { matrix(o.weight); }
   void operator()(const Gated& o) { matrix(o.gate), matrix(o.up); }
@@ -69,7 +76,7 @@ struct Uses {
     matrix(o.wk, o.heads.k_size % strip_rows == 0);
     matrix(o.wv, o.heads.v_size % strip_rows == 0);
   }
-  void operator()(const Experts& o) { matrix(o.gate, false), matrix(o.up, false), matrix(o.down, false); }
+  void operator()(const Experts& o) { matrix(o.gate), matrix(o.up), matrix(o.down); }
   template <class Other>
   void operator()(const Other&) {}
 };
@@ -89,7 +96,7 @@ std::vector<Residence> residence_of(const Program& program, const ResolvedTable&
     const bool weave = uses.woven[i] && form != nullptr;
     const uint64_t plain = row_bytes(w.type, w.shape.cols).value_or(0) * w.shape.rows * w.shape.stack;
     homes[i] = {weave ? Residence::Kind::packed : Residence::Kind::copied, bytes,
-                weave ? packed_bytes(*form, w.shape.rows, w.shape.cols) : plain};
+                weave ? packed_bytes(*form, w.shape.rows * w.shape.stack, w.shape.cols) : plain};
     constexpr uint64_t line = 64;
     bytes = align_up(bytes + homes[i].bytes, line);
   }
@@ -112,7 +119,7 @@ Workspace workspace_of(const Program& program, uint32_t rows) {
   const uint64_t exact = std::max<uint64_t>(std::min<uint64_t>(rows, most_exact_rows), 8);
   w.integers = rows * integer_row(needs.widest).bytes;
   w.exact_integers = exact * integer_row(needs.widest).bytes;
-  w.experts = align_up(needs.experts * sizeof(float), line);
+  w.experts = align_up(needs.experts, line);
   for (const RopeTable& rope : program.ropes) {
     w.rope_offset.push_back(w.rope);
     w.rope += align_up(2 * uint64_t{rows} * rope.inv_freq.size() * sizeof(float), line);

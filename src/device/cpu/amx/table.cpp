@@ -1,3 +1,4 @@
+#include "device/cpu/amx/kernels.h"
 #include "device/cpu/amx/tiles.h"
 #include "device/cpu/avx512bf16/kernels.h"
 
@@ -10,7 +11,8 @@ const MatmulKernels matmul = {
 
 }  // namespace
 
-const CpuTable amx_table = {"amx",   nullptr, 0, &matmul, {nullptr, nullptr, nullptr, nullptr},
-                            nullptr, nullptr, 0, nullptr, nullptr};
+const CpuTable amx_table = {"amx",     nullptr, 0, &matmul, {nullptr, nullptr, nullptr, nullptr},
+                            nullptr,   nullptr, 0, nullptr, nullptr,
+                            &amx::peak};
 
 }  // namespace hearth::cpu

@@ -11,6 +11,7 @@ extern const KvKernels kv[4];
 extern const RowKernels rows;
 extern const AttendKernels attend;
 extern const PackedKernels packed[packed_form_count];
+extern const PeakKernel peak;
 void round_row(const float* x, uint32_t cols, void* out);
 
 }  // namespace hearth::cpu::avx2

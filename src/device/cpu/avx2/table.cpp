@@ -16,6 +16,7 @@ const CpuTable avx2_table = {
     packed_form_count,
     avx2::round_row,
     &avx2::attend,
+    &avx2::peak,
 };
 
 }  // namespace hearth::cpu

@@ -6,6 +6,7 @@
 
 namespace hearth::cpu::avx512vnni {
 
+extern const PeakKernel peak;
 extern const PackedKernels packed[packed_form_count];
 extern const AttendKernels attend;
 extern const KvKernels kv_q8_0;

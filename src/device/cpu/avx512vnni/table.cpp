@@ -11,6 +11,8 @@ const CpuTable avx512vnni_table = {"avx512vnni",
                                    avx512vnni::packed,
                                    packed_form_count,
                                    nullptr,
-                                   &avx512vnni::attend};
+                                   &avx512vnni::attend,
+
+                                   &avx512vnni::peak};
 
 }  // namespace hearth::cpu

@@ -10,6 +10,7 @@ extern const MatmulKernels matmul;
 extern const KvKernels kv[4];
 extern const RowKernels rows;
 extern const AttendKernels attend;
+extern const PeakKernel peak;
 
 // Σ a[i] · b[i], summed in eight lanes.
 float dot(const float* a, const float* b, uint32_t n);

@@ -80,6 +80,7 @@ const CpuTable portable_table = {
     0,
     nullptr,
     &portable::attend,
+    &portable::peak,
 };
 
 }  // namespace hearth::cpu

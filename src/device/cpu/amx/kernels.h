@@ -1,0 +1,9 @@
+#pragma once
+
+#include "device/cpu/table.h"
+
+namespace hearth::cpu::amx {
+
+extern const PeakKernel peak;
+
+}  // namespace hearth::cpu::amx
