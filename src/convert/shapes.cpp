@@ -4,10 +4,12 @@
 #include <fmt/ranges.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -43,6 +45,29 @@ const ModelShape& find_shape(std::string_view name) {
   }
   throw Error(Code::bad_request, fmt::format("unknown shape '{}'", name),
               fmt::format("known: {}", fmt::join(names, ", ")));
+}
+
+// The mixtures of quantizers and, for measurements, every block type that none of them is named after: all
+// matrices of that type, the output in Q6_K.
+const std::vector<Mixture>& mixtures_of_shapes() {
+  static const auto all = [] {
+    std::vector<Mixture> list(known_mixtures().begin(), known_mixtures().end());
+    for (const TypeInfo* type : all_types()) {
+      const auto named = [&](const Mixture& m) { return m.most == type->type; };
+      if (type->block_values == 1 || !can_synthesise(type->type)) continue;
+      if (std::none_of(known_mixtures().begin(), known_mixtures().end(), named))
+        list.push_back({type->name, 0, type->type, DType::q6_k, {}});
+    }
+    return list;
+  }();
+  return all;
+}
+
+const Mixture& mixture_of_shape(std::string_view name) {
+  for (const Mixture& m : mixtures_of_shapes()) {
+    if (m.name == name) return m;
+  }
+  return find_mixture(name);
 }
 
 class Maker {
@@ -171,14 +196,14 @@ std::span<const ModelShape> known_shapes() { return shapes; }
 std::span<const std::string_view> known_quants() {
   static const auto names = [] {
     std::vector<std::string_view> all;
-    for (const Mixture& m : known_mixtures()) all.push_back(m.name);
+    for (const Mixture& m : mixtures_of_shapes()) all.push_back(m.name);
     return all;
   }();
   return names;
 }
 
 GgufWriter synthetic_model(std::string_view shape, std::string_view quant) {
-  return Maker(find_shape(shape), find_mixture(quant)).make();
+  return Maker(find_shape(shape), mixture_of_shape(quant)).make();
 }
 
 SyntheticModel::SyntheticModel(std::string_view shape, std::string_view quant, uint32_t threads) {

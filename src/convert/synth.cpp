@@ -152,6 +152,10 @@ void synthesise(const TensorRecipe& r, uint64_t first, std::span<std::byte> out)
   }
 }
 
+bool can_synthesise(DType type) noexcept {
+  return std::any_of(fields.begin(), fields.end(), [&](const ScaleField& f) { return f.type == type; });
+}
+
 float block_scale(DType type, double deviation) {
   const double scale = deviation / field_of(type).deviation;
   return static_cast<float>(type == DType::mxfp4 ? std::exp2(std::round(std::log2(scale))) : scale);

@@ -29,6 +29,9 @@ struct TensorRecipe {
 // Thread-safe: ranges may be filled in parallel.
 void synthesise(const TensorRecipe& recipe, uint64_t first, std::span<std::byte> out);
 
+// Whether Fill::blocks knows the type.
+bool can_synthesise(DType type) noexcept;
+
 // The scale for Fill::blocks at which the decoded weights have this standard deviation.
 float block_scale(DType type, double deviation);
 

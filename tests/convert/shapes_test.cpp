@@ -31,6 +31,14 @@ TEST(Shapes, SizesAreThoseOfTheRealFiles) {
   EXPECT_NEAR(gigabytes("llama3.1-8b", "Q4_K_M"), 4.92, 0.1);
 }
 
+TEST(Shapes, TypesWithoutAMixtureAreTakenAsTheyAre) {
+  const auto gigabytes = [](const char* quant) {
+    return static_cast<double>(synthetic_model("llama3.1-8b", quant).file_bytes()) / 1e9;
+  };
+  for (const char* quant : {"IQ1_S", "IQ2_XXS", "IQ3_S", "TQ2_0", "NVFP4", "Q1_0"})
+    EXPECT_LT(gigabytes(quant), gigabytes("Q4_K_M")) << quant;
+}
+
 TEST(Shapes, UnknownNamesListTheKnownOnes) {
   try {
     synthetic_model("gpt-9", "Q4_K_M");
