@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/cpu_features.h"
+#include "device/cpu/packed.h"
 #include "device/cpu/tables.h"
 #include "tensor/types.h"
 
@@ -72,6 +73,52 @@ void gemv(benchmark::State& state, const TypeKernels* kernels, const TypeInfo* t
     benchmark::ClobberMemory();
   }
   state.counters["GB/s"] = rate(static_cast<double>(row_bytes * rows));
+}
+
+// What the products of a set could reach at most.
+void peak(benchmark::State& state, const hearth::cpu::PeakKernel* kernel) {
+  constexpr uint64_t rounds = 100000;
+  for (auto _ : state) kernel->run(rounds);
+  state.counters["GFLOP/s"] = rate(static_cast<double>(rounds * kernel->operations));
+}
+
+// Rows of activations as integers.
+std::vector<std::byte> integers(const hearth::cpu::RoundRow round, uint32_t width, uint32_t count, bool two) {
+  const std::vector<float> x(width, 0.5F);
+  const size_t bytes = hearth::cpu::integer_row(width, two).bytes;
+  std::vector<std::byte> out(bytes * count);
+  for (uint32_t m = 0; m < count; ++m) round(x.data(), width, two, out.data() + m * bytes);
+  return out;
+}
+
+// Packed weights from memory with the rows of one generation step: any bytes will do for strips.
+void generate(benchmark::State& state, const hearth::cpu::PackedKernels* kernels,
+              const hearth::cpu::PackedForm* form, const hearth::cpu::RoundRow round, uint32_t count) {
+  const size_t strip = hearth::cpu::strip_bytes(*form, cols);
+  const auto rows = static_cast<uint32_t>(matrix_bytes / strip * hearth::cpu::strip_rows);
+  const std::vector<std::byte> x = integers(round, cols, count, true);
+  std::vector<float> y(size_t{rows} * count);
+  const std::byte* w = weights();
+  for (auto _ : state) {
+    kernels->two_planes(w, rows, cols, x.data(), count, y.data(), rows);
+    benchmark::ClobberMemory();
+  }
+  state.counters["GB/s"] = rate(static_cast<double>(strip) * (rows / hearth::cpu::strip_rows));
+  state.counters["GFLOP/s"] = rate(2.0 * rows * cols * count);
+}
+
+// 64 packed rows, which the caches hold, with the rows of a prompt.
+void prompt(benchmark::State& state, const hearth::cpu::PackedKernels* kernels,
+            const hearth::cpu::RoundRow round) {
+  constexpr uint32_t rows = 64, k = 2048, m = 512;
+  const std::vector<std::byte> x = integers(round, k, m, false);
+  std::vector<float> y(size_t{m} * rows);
+  const std::byte* w = weights();
+  for (auto _ : state) {
+    kernels->one_plane(w, rows, k, x.data(), m, y.data(), rows);
+    benchmark::ClobberMemory();
+  }
+  state.counters["GFLOP/s"] = rate(2.0 * rows * k * m);
 }
 
 void decode(benchmark::State& state, const TypeKernels* kernels) {
@@ -139,7 +186,25 @@ void add_attention(const CpuTable& table) {
   }
 }
 
+void add_packed(const CpuTable& table) {
+  const hearth::cpu::RoundRow round = hearth::cpu::resolve("", hearth::cpu_features()).round_row;
+  for (uint32_t i = 0; i < table.packed_count; ++i) {
+    const hearth::cpu::PackedKernels* kernels = &table.packed[i];
+    const hearth::cpu::PackedForm* form = &hearth::cpu::packed_forms[i];
+    const std::string name = fmt::format("{}/{}", table.name, hearth::find_type(kernels->type)->name);
+    for (const uint32_t count : {1U, 8U}) {
+      benchmark::RegisterBenchmark(fmt::format("generate/{}/{}", name, count).c_str(), generate, kernels,
+                                   form, round, count)
+          ->Unit(benchmark::kMillisecond);
+    }
+    benchmark::RegisterBenchmark(fmt::format("prompt/{}", name).c_str(), prompt, kernels, round);
+  }
+}
+
 void add(const CpuTable& table) {
+  if (table.peak != nullptr)
+    benchmark::RegisterBenchmark(fmt::format("peak/{}", table.name).c_str(), peak, table.peak);
+  add_packed(table);
   add_attention(table);
   for (uint32_t i = 0; i < table.type_count; ++i) {
     const TypeKernels* kernels = &table.types[i];
