@@ -1,5 +1,5 @@
-#include "tensor/types/block.h"
 #include "tensor/codebooks.h"
+#include "tensor/types/block.h"
 #include "tensor/types/list.h"
 
 namespace hearth {

@@ -1,7 +1,7 @@
 #include <cmath>
 
-#include "tensor/types/block.h"
 #include "tensor/codebooks.h"
+#include "tensor/types/block.h"
 #include "tensor/types/list.h"
 
 namespace hearth {
