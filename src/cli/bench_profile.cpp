@@ -1,6 +1,7 @@
 // Where the time of a test goes: per kind of operation, with what it had to read and to compute.
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "cli/bench.h"
 
@@ -19,18 +20,28 @@ class Times final : public TraceSink {
   const Program& program_;
 };
 
+// Per kind. What was fused into the operation behind it has no time of its own and is counted there.
+std::map<std::string, Cost> costs_of(const Times& times, const std::vector<StepShape>& steps,
+                                     const Program& program) {
+  std::map<std::string, Cost> costs;
+  Cost fused;
+  for (const Op& op : program.ops) {
+    Cost all = std::exchange(fused, {});
+    for (const StepShape& step : steps) all += cost(op, step, program);
+    const std::string kind(kind_name(op));
+    (times.seconds.contains(kind) ? costs[kind] : fused) += all;
+  }
+  return costs;
+}
+
 ProfileTable table_of(std::string test, const Times& times, const std::vector<StepShape>& steps,
                       const Program& program, double seconds) {
   ProfileTable table{std::move(test), seconds, steps.size(), {}};
   double traced = 0;
+  const auto costs = costs_of(times, steps, program);
   for (const auto& [kind, time] : times.seconds) {
-    ProfileRow row{kind, time, {}};
-    for (const Op& op : program.ops) {
-      if (kind_name(op) != kind) continue;
-      for (const StepShape& step : steps) row.cost += cost(op, step, program);
-    }
+    table.rows.push_back({kind, time, costs.at(kind)});
     traced += time;
-    table.rows.push_back(std::move(row));
   }
   std::sort(table.rows.begin(), table.rows.end(),
             [](const ProfileRow& a, const ProfileRow& b) { return a.seconds > b.seconds; });

@@ -98,6 +98,36 @@ TEST_F(CommandLine, VersionAndHelp) {
   EXPECT_EQ(run("").code, 0);
 }
 
+TEST_F(CommandLine, BenchSaysWhereTheTimeGoes) {
+  const std::string options = "bench -p 64 -n 3 -r 1 -d 16 --parallel 2 --profile";
+  const Json found = json::parse(run(options + " --json").out);
+  const double bytes = found.at("memory_bytes_per_second").to_number<double>();
+  EXPECT_GT(bytes, 0);
+  EXPECT_GT(found.at("product_flops_per_second").to_number<double>(), 0);
+  EXPECT_EQ(found.at("generation").at("parallel").to_number<int>(), 2);
+  for (const char* test : {"prompt", "generation"}) {
+    const Json& t = found.at(test);
+    EXPECT_GT(t.at("tokens_per_second").to_number<double>(), 0) << test;
+    EXPECT_GT(t.at("flops").to_number<double>(), t.at("bytes").to_number<double>() / 16) << test;
+  }
+  ASSERT_EQ(found.at("profile").as_array().size(), 2U);
+  for (const Json& table : found.at("profile").as_array()) {
+    double seconds = 0, flops = 0;
+    for (const Json& row : table.at("operations").as_array()) {
+      seconds += row.at("seconds").to_number<double>();
+      flops += row.at("flops").to_number<double>();
+    }
+    const double all = table.at("seconds").to_number<double>();
+    EXPECT_NEAR(seconds, all, 0.05 * all);
+    const std::string test(table.at("test").as_string());
+    EXPECT_EQ(flops, found.at(test).at("flops").to_number<double>()) << test;
+  }
+  const std::string shown = run(options).out;
+  for (const char* word : {"of the limit", "generate 3 behind 16 × 2", "Gated", "between"})
+    EXPECT_NE(shown.find(word), std::string::npos) << word << " in\n" << shown;
+  expect_refusal("bench -p 1000000", "context");
+}
+
 TEST_F(CommandLine, BadInputIsOneLineWithACause) {
   put("empty.gguf", "");
   put("web.gguf", "<!DOCTYPE html><html></html>");
