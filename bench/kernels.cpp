@@ -83,11 +83,11 @@ void peak(benchmark::State& state, const hearth::cpu::PeakKernel* kernel) {
 }
 
 // Rows of activations as integers.
-std::vector<std::byte> integers(const hearth::cpu::RoundRow round, uint32_t width, uint32_t count, bool two) {
+std::vector<std::byte> integers(const hearth::cpu::RoundRow round, uint32_t width, uint32_t count) {
   const std::vector<float> x(width, 0.5F);
-  const size_t bytes = hearth::cpu::integer_row(width, two).bytes;
+  const size_t bytes = hearth::cpu::integer_row(width).bytes;
   std::vector<std::byte> out(bytes * count);
-  for (uint32_t m = 0; m < count; ++m) round(x.data(), width, two, out.data() + m * bytes);
+  for (uint32_t m = 0; m < count; ++m) round(x.data(), width, out.data() + m * bytes);
   return out;
 }
 
@@ -96,11 +96,11 @@ void generate(benchmark::State& state, const hearth::cpu::PackedKernels* kernels
               const hearth::cpu::PackedForm* form, const hearth::cpu::RoundRow round, uint32_t count) {
   const size_t strip = hearth::cpu::strip_bytes(*form, cols);
   const auto rows = static_cast<uint32_t>(matrix_bytes / strip * hearth::cpu::strip_rows);
-  const std::vector<std::byte> x = integers(round, cols, count, true);
+  const std::vector<std::byte> x = integers(round, cols, count);
   std::vector<float> y(size_t{rows} * count);
   const std::byte* w = weights();
   for (auto _ : state) {
-    kernels->two_planes(w, rows, cols, x.data(), count, y.data(), rows);
+    kernels->product(w, rows, cols, x.data(), count, y.data(), rows);
     benchmark::ClobberMemory();
   }
   state.counters["GB/s"] = rate(static_cast<double>(strip) * (rows / hearth::cpu::strip_rows));
@@ -111,11 +111,11 @@ void generate(benchmark::State& state, const hearth::cpu::PackedKernels* kernels
 void prompt(benchmark::State& state, const hearth::cpu::PackedKernels* kernels,
             const hearth::cpu::RoundRow round) {
   constexpr uint32_t rows = 64, k = 2048, m = 512;
-  const std::vector<std::byte> x = integers(round, k, m, false);
+  const std::vector<std::byte> x = integers(round, k, m);
   std::vector<float> y(size_t{m} * rows);
   const std::byte* w = weights();
   for (auto _ : state) {
-    kernels->one_plane(w, rows, k, x.data(), m, y.data(), rows);
+    kernels->product(w, rows, k, x.data(), m, y.data(), rows);
     benchmark::ClobberMemory();
   }
   state.counters["GFLOP/s"] = rate(2.0 * rows * k * m);

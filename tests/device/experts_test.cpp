@@ -137,7 +137,7 @@ TEST(Experts, PackedMatricesOfAStack) {
           }
         }
         SCOPED_TRACE(std::string(type_info(type).name) + " threads " + std::to_string(threads));
-        expect_near(found, wanted, 0.03);  // one plane keeps seven bits
+        expect_near(found, wanted, 0.03);  // activations keep seven bits
         if (alone.empty()) alone = found;
         EXPECT_TRUE(std::equal(found.begin(), found.end(), alone.begin()));
       }
