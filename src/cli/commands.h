@@ -20,6 +20,7 @@ struct Command {
 void add_serve(CLI::App& app);
 void add_run(CLI::App& app);
 void add_show(CLI::App& app);
+void add_doctor(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_list(CLI::App& app);
 void add_ps(CLI::App& app);

@@ -32,18 +32,21 @@ constexpr std::array commands{
     Command{"cp", "Give a model a second name", add_cp},
     Command{"rm", "Delete models", add_rm},
     Command{"stop", "Unload a model", add_stop},
+    Command{"doctor", "Say which devices are used, why others are not, and what to change", add_doctor},
     Command{"bench", "Measure prompt and generation speed, of a file or of a shape", add_bench},
     Command{"debug", "Look at logits, tokens, templates and quantized blocks", add_debug},
 };
 
 // Commands of the reference that this version does not have yet: better a clear word than "unknown".
-constexpr std::array later{"doctor", "plan", "eval", "token", "verify"};
+constexpr std::array later{"plan", "eval", "token", "verify"};
 
 void print_error(const std::string& line) { fmt::print(stderr, "Error: {}\n", line); }
 
 int explain_parse_error(const CLI::App& app, const CLI::ParseError& error,
                         const std::vector<std::string>& arguments) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  // A command that has said what there is to say: its code is its answer.
+  if (dynamic_cast<const CLI::RuntimeError*>(&error) != nullptr) return error.get_exit_code();
   if (!arguments.empty() && std::find(later.begin(), later.end(), arguments.front()) != later.end()) {
     print_error(
         fmt::format("the command '{}' is not in this version (hearth {})", arguments.front(), version));
