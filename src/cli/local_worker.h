@@ -24,6 +24,7 @@ class LocalWorker final : public Talker {
              const std::function<bool()>& interrupted) override;
   std::vector<std::string> notes() const override { return ready_.notes; }
   std::string description() const override;
+  std::string device() override { return ready_.device; }
   std::string template_text() override;
   bool embeds() override;
 

@@ -65,6 +65,11 @@ void ps(const std::string& prefix) {
                expires < now ? "Stopping..." : human_age(expires, now)});
   }
   fmt::print("{}", table.text());
+  // Not among the lines that scripts read.
+  if (const Json* idle = answer.as_object().if_contains("idle_gpus")) {
+    for (const Json& line : idle->as_array())
+      fmt::print(stderr, "Warning: {}\n", std::string_view(line.as_string()));
+  }
 }
 
 void copy(const std::string& source, const std::string& destination) {

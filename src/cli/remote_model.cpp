@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "base/error.h"
@@ -88,6 +89,14 @@ bool RemoteModel::embeds() {
 
 std::string RemoteModel::template_text() { return text_at(shown_, "template"); }
 
+std::string RemoteModel::device() {
+  for (const Json& m : client_.call("GET", "/api/ps").at("models").as_array()) {
+    const std::string name = text_at(m, "name");
+    if (name == model_ || name.starts_with(model_ + ":")) return text_at(m, "device");
+  }
+  return {};
+}
+
 std::string RemoteModel::description() const {
   const Json* details = shown_.as_object().if_contains("details");
   if (details == nullptr) return fmt::format("  model      {}\n", model_);
@@ -158,9 +167,36 @@ Answer RemoteModel::ask(const Request& request, const Listener& listener,
   return answer;
 }
 
+namespace {
+
+// Every part of "vulkan0, cpu" that is no processor is a GPU.
+bool names_gpu(const std::string& devices) {
+  for (size_t begin = 0; begin < devices.size();) {
+    const size_t end = std::min(devices.find(", ", begin), devices.size());
+    if (!devices.substr(begin, end - begin).starts_with("cpu")) return true;
+    begin = end + 2;
+  }
+  return false;
+}
+
+}  // namespace
+
+void check_gpu(const std::string& devices) {
+  if (names_gpu(devices)) return;
+  throw Error(Code::unsupported,
+              devices.empty() ? "--require-gpu was given, and it is not known where the model runs"
+                              : fmt::format("--require-gpu was given, and the model runs on {}", devices),
+              "see why with `hearth doctor`");
+}
+
 std::unique_ptr<Talker> open_talker(const RunOptions& options) {
-  if (options.model.empty()) return std::make_unique<LocalWorker>(options.load);
-  return std::make_unique<RemoteModel>(options);
+  std::unique_ptr<Talker> talker;
+  if (options.model.empty())
+    talker = std::make_unique<LocalWorker>(options.load);
+  else
+    talker = std::make_unique<RemoteModel>(options);
+  if (options.require_gpu) check_gpu(talker->device());
+  return talker;
 }
 
 }  // namespace hearth

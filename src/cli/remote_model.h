@@ -17,6 +17,7 @@ class RemoteModel final : public Talker {
              const std::function<bool()>& interrupted) override;
   std::vector<std::string> notes() const override { return {}; }
   std::string description() const override;
+  std::string device() override;
   std::string template_text() override;
   bool embeds() override;
 

@@ -74,6 +74,7 @@ void add_run(CLI::App& app) {
   app.add_option("--dimensions", a->options.dimensions, "first dimensions of an embedding");
   app.add_flag("--verbose", a->options.verbose, "show timings after the answer");
   app.add_flag("--nowordwrap", a->options.no_wrap, "do not break lines at words");
+  app.add_flag("--require-gpu", a->options.require_gpu, "fail where the model would run on the CPU alone");
   app.add_flag("--raw", a->options.raw, "send the prompt as it is, without the model's chat template");
   app.add_option("--system", a->options.system, "system message");
   app.add_option("--context", a->options.load.wish.context,

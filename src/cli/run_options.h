@@ -15,7 +15,7 @@ struct RunOptions {
   std::string keep_alive;
   ThinkChoice think;
   Json format = nullptr;
-  bool hide_thinking = false, insecure = false, truncate = false;
+  bool hide_thinking = false, insecure = false, truncate = false, require_gpu = false;
   uint32_t dimensions = 0;  // of embeddings; 0 = all
   std::string system;
   bool verbose = false, no_wrap = false, raw = false;

@@ -12,6 +12,8 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
+#include "hardware/report.h"
+#include "hardware/system_view.h"
 #include "server/server.h"
 
 namespace hearth {
@@ -83,6 +85,14 @@ void log_configuration(ServerOptions o, const Server& server) {
       to_string(o.load.wish.kv.k), to_string(o.load.wish.kv.v), available_memory() >> 20);
 }
 
+// A GPU that is there and unused is told of at once, and by the server to whoever asks.
+void show_devices(Server& server) {
+  const Inventory inventory = take_inventory(*live_system());
+  const Report report = examine(inventory, {});
+  for (const std::string& line : idle_gpu_lines(report)) spdlog::warn("{}", line);
+  server.show_devices(report);
+}
+
 void serve() {
   set_up_log();
   ::signal(SIGPIPE, SIG_IGN);
@@ -90,6 +100,7 @@ void serve() {
   boost::asio::io_context io(1);
   Server server(io.get_executor(), options);
   log_configuration(options, server);
+  show_devices(server);
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](const boost::system::error_code& e, int) {
     if (e) return;

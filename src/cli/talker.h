@@ -36,6 +36,8 @@ class Talker {
   virtual std::vector<std::string> notes() const = 0;
   // The model, where it is and what it holds, as lines of text.
   virtual std::string description() const = 0;
+  // Where it is: "cpu", "vulkan0, cpu".
+  virtual std::string device() = 0;
   // The chat template that the model uses; empty if it has none.
   virtual std::string template_text() = 0;
   // Whether the model makes vectors instead of text.
@@ -44,5 +46,8 @@ class Talker {
 
 // The model that the options name, loaded. A name that the server does not have is pulled first.
 std::unique_ptr<Talker> open_talker(const RunOptions& options);
+
+// Throws Error(unsupported) where no part of "vulkan0, cpu" is a GPU.
+void check_gpu(const std::string& devices);
 
 }  // namespace hearth

@@ -4,6 +4,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <string>
 
@@ -29,6 +30,10 @@ struct House {
   boost::asio::thread_pool threads{16};  // for what blocks: files, registries, children
   std::mt19937_64 random{std::random_device{}()};
 
+  // The fields of /api/ps that tell of devices.
+  void show_devices(const Report& report);
+  json::object shown_devices() const;
+
   // Runs `work` on a thread where it may block; the result, or what it throws, comes back here.
   template <class Work>
   auto blocking(Work work) -> Awaitable<decltype(work())> {
@@ -40,6 +45,10 @@ struct House {
 
   // Random characters a-z0-9 for ids that clients see.
   std::string random_id(size_t length);
+
+ private:
+  mutable std::mutex devices_mutex_;
+  json::object devices_;
 };
 
 using Handler = Awaitable<void> (*)(House&, Exchange&);

@@ -108,6 +108,19 @@ std::string House::random_id(size_t length) {
   return id;
 }
 
+void House::show_devices(const Report& report) {
+  json::object fields{{"devices", to_json(report).at("devices")}};
+  const std::vector<std::string> idle = idle_gpu_lines(report);
+  if (!idle.empty()) fields["idle_gpus"] = json::value_from(idle);
+  const std::lock_guard lock(devices_mutex_);
+  devices_ = std::move(fields);
+}
+
+json::object House::shown_devices() const {
+  const std::lock_guard lock(devices_mutex_);
+  return devices_;
+}
+
 Awaitable<Json> read_json(Exchange& exchange) {
   const std::string body = co_await exchange.body(most_body);
   co_return fields::parse_body(body);
@@ -151,6 +164,7 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   uint16_t port() const { return listener_->port(); }
+  void show_devices(const Report& report) { house_->show_devices(report); }
 
   void shut_down(std::chrono::nanoseconds patience, std::function<void()> done) {
     listener_->stop();
@@ -240,6 +254,7 @@ Server::Server(const boost::asio::any_io_executor& executor, ServerOptions optio
 }
 
 Server::~Server() = default;
+void Server::show_devices(const Report& report) { impl_->show_devices(report); }
 uint16_t Server::port() const { return impl_->port(); }
 void Server::shut_down(std::chrono::nanoseconds patience, std::function<void()> done) {
   impl_->shut_down(patience, std::move(done));

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "hardware/report.h"
 #include "http/host.h"
 #include "scheduler/scheduler.h"
 #include "store/registry.h"
@@ -41,6 +42,8 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   uint16_t port() const;
+  // What /api/ps and the page say of this machine's devices. From any thread.
+  void show_devices(const Report& report);
   // No new requests; running ones are cancelled after `patience`. `done` is called when no worker lives.
   void shut_down(std::chrono::nanoseconds patience, std::function<void()> done);
 

@@ -99,7 +99,9 @@ const mib = (bytes) => bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` 
 
 async function showLoaded() {
   try {
-    const { models } = await json('/api/ps');
+    const { models, idle_gpus: idle = [] } = await json('/api/ps');
+    at('idle').textContent = idle.join('\n');
+    at('idle').hidden = idle.length === 0;
     at('loaded').textContent = models.length === 0 ? 'No model is loaded.' : models.map((m) => {
       const of = (...kinds) => (m.buffers ?? []).filter((b) => kinds.includes(b.kind)).reduce((sum, b) => sum + b.bytes, 0);
       return `${m.name} on ${m.device ?? '?'}: weights ${mib(of('weights'))}, cache ${mib(of('kv'))}, ` +

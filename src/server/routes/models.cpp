@@ -120,7 +120,9 @@ Awaitable<void> ps(House& house, Exchange& exchange) {
         house.options.log(fmt::format("{} is loaded but not described: {}", r.spec.name, e.what()));
       }
     }
-    return json::object{{"models", std::move(models)}};
+    json::object shown = house.shown_devices();
+    shown["models"] = std::move(models);
+    return shown;
   });
   co_await reply(exchange, body);
 }
