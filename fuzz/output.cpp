@@ -7,20 +7,21 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
   using hearth::CallStyle;
-  constexpr CallStyle styles[] = {CallStyle::none, CallStyle::tagged, CallStyle::bare, CallStyle::named,
-                                  CallStyle::functions};
+  constexpr const char* parsers[] = {"qwen3",   "qwen3-coder", "ministral", "harmony",    "deepseek3",
+                                     "glm-4.7", "lfm2",        "cohere",    "passthrough"};
+  const size_t kind = data[0] % 16;
   hearth::OutputFormat format;
-  format.calls = styles[data[0] % std::size(styles)];
-  format.call_open = format.calls == CallStyle::bare    ? "{"
-                     : format.calls == CallStyle::named ? "[TOOL_CALLS]"
-                                                        : "<tool_call>";
-  format.call_close =
-      format.calls == CallStyle::tagged || format.calls == CallStyle::functions ? "</tool_call>" : "";
+  if (kind < std::size(parsers)) {
+    format = *hearth::format_of_parser(parsers[kind]);
+  } else {
+    format.calls = CallStyle::bare;
+    format.call_open = "{";
+  }
   if ((data[0] & 64) != 0) {
     format.think_open = "<think>";
     format.think_close = "</think>";
   }
-  hearth::OutputParser parser(format, {(data[0] & 128) != 0, {"f"}});
+  hearth::OutputParser parser(format, {(data[0] & 128) != 0, {"f"}, {}});
   const size_t step = 1 + data[1] % 32;
   const std::string text(reinterpret_cast<const char*>(data) + 2, size - 2);
   size_t shown = 0;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "base/id.h"
 #include "base/json.h"
+#include "text/output.h"
 #include "text/token_filter.h"
 #include "text/tokenizer.h"
 
@@ -28,7 +30,9 @@ class TokenTable final {
   // token is outside the vocabulary.
   static std::shared_ptr<const TokenTable> create(std::span<const std::string> bytes,
                                                   std::vector<TokenId> end_tokens);
-  static std::shared_ptr<const TokenTable> create(const Tokenizer& tokenizer);
+  // Control tokens are no text, except those that are spelt like one of `markers`.
+  static std::shared_ptr<const TokenTable> create(const Tokenizer& tokenizer,
+                                                  std::span<const std::string> markers = {});
 
   ~TokenTable();
   TokenTable(const TokenTable&) = delete;
@@ -43,19 +47,36 @@ class TokenTable final {
   std::unique_ptr<const grammar::TokenTree> tree_;
 };
 
+// What may stand before the answer that a grammar is for: the model's thinking.
+struct GrammarFrame {
+  std::string think_open, think_close;  // empty: nothing
+  bool opened = false;                  // the prompt has opened the thinking, which is to be closed then
+  bool channels = false;                // the answer is the last of several messages (CallStyle::channels)
+};
+
+struct CallDemand {
+  bool must = false;    // false: text is an answer too
+  bool several = true;  // more than one call may follow each other
+};
+
 // Which texts may be generated. Immutable; copies share what they are made of and what was found out about
 // which tokens are allowed where, so keep a grammar for the next request that has the same. Thread-safe.
 class Grammar final {
  public:
   // GBNF: rules `name ::= …` with a rule `root`. Throws Error(bad_request) with line and column.
-  static Grammar from_gbnf(std::string_view text);
+  static Grammar from_gbnf(std::string_view text, const GrammarFrame& frame = {});
   // A JSON Schema (an object, or true for any value). Texts are valid under the schema; objects have their
   // properties in the declared order, and others only where additionalProperties asks for them. Throws Error:
   // `unsupported` naming a keyword that cannot be kept and its place, `bad_request` for a schema that is
   // wrong or that nothing satisfies.
-  static Grammar from_schema(const Json& schema);
+  static Grammar from_schema(const Json& schema, const GrammarFrame& frame = {});
   // Any JSON object.
-  static Grammar json();
+  static Grammar json(const GrammarFrame& frame = {});
+  // Calls of the tools as the model spells them: names of tools, arguments under their schemas. A schema that
+  // cannot be kept allows any object, or is an error where the tool says "strict". None: calls of this style
+  // cannot be told from text before they end, so only demanded ones can be held to a grammar.
+  static std::optional<Grammar> of_calls(const OutputFormat& format, const Json& tools,
+                                         const CallDemand& demand, const GrammarFrame& frame = {});
 
   // Whether the whole text is one of the grammar's.
   bool matches(std::string_view text) const;

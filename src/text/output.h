@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -16,20 +17,35 @@ enum class CallStyle : uint8_t {
   bare,       // the answer is such an object; call_open is its first character
   named,      // call_open, a name, "[ARGS]", an object
   functions,  // <function=NAME><parameter=KEY>value</parameter></function> between the tags
+  keyed,      // NAME, then <arg_key>KEY</arg_key><arg_value>value</arg_value> between the tags
+  separated,  // call_open, a name, the separator, an object, call_close; all of them between wrap_*
+  python,     // NAME(key=value, …), several of them as a list or a line each, between the tags
+  channels,   // everything lies in messages: <|channel|>NAME to=functions.TOOL<|message|>…<|end|>
 };
 
 struct OutputFormat {
   std::string think_open, think_close;  // both or neither
   CallStyle calls = CallStyle::none;
   std::string call_open, call_close;  // the latter may be empty: the end of the JSON is the end of the call
+  std::string separator = {};
+  std::string wrap_open = {}, wrap_close = {};  // not shown
+  // How objects that are calls spell their two members.
+  std::string name_key = "name", arguments_key = "arguments";
+
+  // The texts that are looked for, which are to be seen even where they are control tokens.
+  std::vector<std::string> markers() const;
 };
 
 // From the text of a chat template, Jinja or Go.
 OutputFormat format_of_template(std::string_view source);
+// The one that models name as their parser ("qwen3-coder", "harmony" …); none: not known here.
+std::optional<OutputFormat> format_of_parser(std::string_view name);
 
 struct OutputOptions {
   bool starts_thinking = false;    // the prompt has opened the thinking already
   std::vector<std::string> tools;  // names that may be called; empty: nothing is taken for a call
+  // A tool's name → the JSON Schema of its parameters: where it says that one is a text, digits stay text.
+  Json parameters = json::object();
 };
 
 struct OutputText {
@@ -54,20 +70,24 @@ class OutputParser {
   std::vector<OutputPiece> push(std::string_view text);
   // What was held back, at the end of the answer.
   std::vector<OutputPiece> finish();
-  // Inside of the thinking, where a grammar for the answer does not apply yet.
-  bool thinking() const noexcept { return state_ == State::thinking; }
 
  private:
-  enum class State : uint8_t { begin, thinking, text, call };
+  enum class State : uint8_t { begin, thinking, text, call, header, message };
+  enum class Message : uint8_t { text, thought, call };
 
   bool step(bool last, std::vector<OutputPiece>& out);
   bool begin(bool last);
   bool think(bool last, std::vector<OutputPiece>& out);
   bool plain(bool last, std::vector<OutputPiece>& out);
   bool call(bool last, std::vector<OutputPiece>& out);
-  bool take_json_calls(std::string_view body, size_t consumed, std::vector<OutputPiece>& out);
-  void give_up(std::vector<OutputPiece>& out);
-  bool known(std::string_view name) const;
+  bool json_call(bool last, std::vector<OutputPiece>& out);
+  bool spelt_call(bool last, std::vector<OutputPiece>& out);
+  bool wait(bool last, std::vector<OutputPiece>& out);
+  bool take(std::vector<OutputCall> calls, size_t consumed, std::vector<OutputPiece>& out);
+  bool header(bool last, std::vector<OutputPiece>& out);
+  bool message(bool last, std::vector<OutputPiece>& out);
+  bool give_up(std::vector<OutputPiece>& out);
+  bool known(const std::vector<OutputCall>& calls) const;
   void skip_blanks();
 
   OutputFormat format_;
@@ -76,6 +96,8 @@ class OutputParser {
   std::string held_;
   bool trim_ = true;   // blanks at the beginning of a part are dropped
   bool told_ = false;  // text has been shown
+  Message message_ = Message::text;
+  std::string recipient_;  // of the message that is a call
 };
 
 }  // namespace hearth

@@ -46,6 +46,11 @@ const OutputFormat mistral{"", "", CallStyle::tagged, "[TOOL_CALLS]", ""};
 const OutputFormat mistral_named{"", "", CallStyle::named, "[TOOL_CALLS]", ""};
 const OutputFormat bare{"", "", CallStyle::bare, "{", ""};
 
+const OutputFormat harmony{"", "", CallStyle::channels, "", ""};
+const OutputFormat deepseek = *format_of_parser("deepseek3");
+const OutputFormat glm = *format_of_parser("glm-4.7");
+const OutputFormat python = *format_of_parser("lfm2");
+
 struct Sample {
   OutputFormat format;
   bool starts_thinking;
@@ -82,6 +87,36 @@ std::vector<Sample> samples() {
        R"(|call:f{"x":[1,2]}|call:g{})"},
       {mistral_named, false, "[TOOL_CALLS]f[ARGS]{\"x\": 1}[TOOL_CALLS]g[ARGS]{}",
        R"(|call:f{"x":1}|call:g{})"},
+      {harmony, false,
+       "<|channel|>analysis<|message|>hm "
+       "<think><|end|><|start|>assistant<|channel|>final<|message|>Yes.<|return|>",
+       "|thought:hm <think>|text:Yes."},
+      {harmony, false,
+       "<|channel|>commentary<|message|>Let me see.<|end|><|start|>assistant<|channel|>commentary "
+       "to=functions.f "
+       "<|constrain|>json<|message|>{\"x\": 1}<|call|>",
+       R"(|text:Let me see.|call:f{"x":1})"},
+      {harmony, false, " to=functions.g<|channel|>commentary json<|message|>{}", "|call:g{}"},
+      {harmony, false, "<|channel|>commentary to=functions.no<|message|>{\"x\": 1}<|call|>",
+       R"(|text:{"x": 1})"},
+      {harmony, false, "plain <|text", "|text:plain <|text"},
+      {harmony, false, "<|channel|>final<|message|>cut <|en", "|text:cut <|en"},
+      {deepseek, false,
+       "<think>x</"
+       "think>Two.<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\":\"}\"}<｜tool▁call▁end｜>"
+       "<｜tool▁call▁begin｜>function<｜tool▁sep｜>g\n```json\n{}\n```<｜tool▁call▁end｜><"
+       "｜tool▁calls▁end｜>",
+       R"(|thought:x|text:Two.|call:f{"a":"}"}|call:g{})"},
+      {glm, false,
+       "<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>b c</arg_value>\n<arg_key>n</arg_key>\n<arg_value>3</"
+       "arg_value>\n</tool_call>",
+       R"(|call:f{"a":"b c","n":3})"},
+      {glm, false, "<tool_call>f<arg_key>a</tool_call>", "|text:<tool_call>f<arg_key>a</tool_call>"},
+      {python, false,
+       "<|tool_call_start|>[f(a='it\\'s', b=[1, None, {'k': True}]), g()]<|tool_call_end|>Done.",
+       R"(|call:f{"a":"it's","b":[1,null,{"k":true}]}|call:g{}|text:Done.)"},
+      {python, false, "<|tool_call_start|>[f(a=)]<|tool_call_end|>",
+       "|text:<|tool_call_start|>[f(a=)]<|tool_call_end|>"},
       {bare, false, "{\"name\": \"f\", \"parameters\": {\"x\": 1}}", R"(|call:f{"x":1})"},
       {bare, false, "{\"colour\": \"red\"}", "|text:{\"colour\": \"red\"}"},
       {bare, false, "An object: {\"name\": \"f\"}", "|text:An object: {\"name\": \"f\"}"},
@@ -104,6 +139,15 @@ TEST(Output, DoesNotDependOnTheCuts) {
           << s.text << " cut at " << cut;
     }
   }
+}
+
+TEST(Output, DigitsStayTextWhereTheSchemaSaysSo) {
+  OutputOptions options{false, {"f"}, json::parse(R"({"f":{"properties":{"zip":{"type":"string"}}}})")};
+  EXPECT_EQ(
+      parse(coder, options,
+            {"<tool_call><function=f><parameter=zip>00123</parameter><parameter=n>7</parameter></function>"
+             "</tool_call>"}),
+      R"(|call:f{"zip":"00123","n":7})");
 }
 
 TEST(Output, WithoutToolsNothingIsACall) {
@@ -146,6 +190,11 @@ TEST(Output, TheTemplateTellsTheFormat) {
   EXPECT_EQ(of("{% if tools %}[TOOL_CALLS]").calls, CallStyle::tagged);
   EXPECT_EQ(of("{% if tools %}[TOOL_CALLS]x[ARGS]").calls, CallStyle::named);
   EXPECT_EQ(of("{% if tools %}{{ tools }}").calls, CallStyle::bare);
+  EXPECT_EQ(of("<|start|>x<|channel|>analysis<|message|>").calls, CallStyle::channels);
+  EXPECT_EQ(of("{% if tools %}<｜tool▁call▁begin｜>").calls, CallStyle::separated);
+  EXPECT_EQ(of("{% if tools %}<tool_call><arg_key>").calls, CallStyle::keyed);
+  EXPECT_EQ(of("{% if tools %}{\"name\": x, \"parameters\": y}").arguments_key, "parameters");
+  EXPECT_FALSE(format_of_parser("no such parser").has_value());
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "text/grammar.h"
+#include "text/grammar/calls.h"
+#include "text/grammar/frame.h"
 #include "text/grammar/gbnf.h"
 #include "text/grammar/machine.h"
 #include "text/grammar/schema.h"
@@ -45,11 +47,24 @@ std::shared_ptr<Grammar::State> state_of(const grammar::Tree& tree) {
 
 }  // namespace
 
-Grammar Grammar::from_gbnf(std::string_view text) { return Grammar(state_of(grammar::parse_gbnf(text))); }
+Grammar Grammar::from_gbnf(std::string_view text, const GrammarFrame& frame) {
+  return Grammar(state_of(grammar::framed(grammar::parse_gbnf(text), frame)));
+}
 
-Grammar Grammar::from_schema(const Json& schema) { return Grammar(state_of(grammar::schema_tree(schema))); }
+Grammar Grammar::from_schema(const Json& schema, const GrammarFrame& frame) {
+  return Grammar(state_of(grammar::framed(grammar::schema_tree(schema), frame)));
+}
 
-Grammar Grammar::json() { return Grammar(state_of(grammar::json_object_tree())); }
+Grammar Grammar::json(const GrammarFrame& frame) {
+  return Grammar(state_of(grammar::framed(grammar::json_object_tree(), frame)));
+}
+
+std::optional<Grammar> Grammar::of_calls(const OutputFormat& format, const Json& tools,
+                                         const CallDemand& demand, const GrammarFrame& frame) {
+  auto tree = grammar::calls_tree(format, tools, demand, frame);
+  if (!tree) return std::nullopt;
+  return Grammar(state_of(*tree));
+}
 
 bool Grammar::matches(std::string_view text) const {
   grammar::Matcher matcher(state_->automaton);
@@ -72,11 +87,16 @@ std::shared_ptr<const TokenTable> TokenTable::create(std::span<const std::string
   return std::shared_ptr<const TokenTable>(new TokenTable(std::move(tree)));
 }
 
-std::shared_ptr<const TokenTable> TokenTable::create(const Tokenizer& tokenizer) {
+std::shared_ptr<const TokenTable> TokenTable::create(const Tokenizer& tokenizer,
+                                                     std::span<const std::string> markers) {
   std::vector<std::string> bytes(tokenizer.size());
   for (size_t i = 0; i < bytes.size(); ++i) {
     const TokenId token{static_cast<int32_t>(i)};
-    if (!tokenizer.is_control(token)) bytes[i] = tokenizer.piece(token);
+    const std::string_view piece = tokenizer.piece(token);
+    const bool seen =
+        !tokenizer.is_control(token) || (std::find(markers.begin(), markers.end(), piece) != markers.end() &&
+                                         !tokenizer.ends_generation(token));
+    if (seen) bytes[i] = piece;
   }
   return create(bytes, tokenizer.end_tokens());
 }

@@ -158,12 +158,25 @@ Tree SchemaCompiler::compile() {
   tree_.root = tree_.declare("#");
   references_.emplace("#", tree_.root);
   waiting_.emplace_back("#", tree_.root);
+  compile_waiting();
+  return std::move(tree_);
+}
+
+Tree SchemaCompiler::join(const std::vector<Place>& places, const Join& put_together) {
+  std::vector<NodeId> parts;
+  for (const Place& place : places) parts.push_back(reference(place, "#"));
+  compile_waiting();
+  tree_.root = tree_.declare("answer");
+  tree_.define(tree_.root, put_together(tree_, rules_, parts));
+  return std::move(tree_);
+}
+
+void SchemaCompiler::compile_waiting() {
   while (!waiting_.empty()) {
     const auto [target, rule] = waiting_.back();
     waiting_.pop_back();
     tree_.define(rule, value(find(target, "#"), target, 0));
   }
-  return std::move(tree_);
 }
 
 NodeId SchemaCompiler::value(const Json& schema, const Place& place, int depth) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,10 +30,16 @@ std::string_view type_of(const Json& value);
 
 class SchemaCompiler {
  public:
+  // Makes the tree's root of the nodes of several schemas.
+  using Join = std::function<NodeId(Tree& tree, JsonRules& rules, const std::vector<NodeId>& parts)>;
+
   explicit SchemaCompiler(const Json& root) : root_(root), rules_(tree_) {}
   Tree compile();
+  // `places` are pointers into the root, behind '#'.
+  Tree join(const std::vector<Place>& places, const Join& put_together);
 
  private:
+  void compile_waiting();
   NodeId value(const Json& schema, const Place& place, int depth);
   NodeId keywords(const json::object& schema, const Place& place, int depth);
   NodeId combined(const json::object& schema, const Place& place, int depth);
