@@ -35,26 +35,39 @@ void Batcher::add_decoding(Sequence& s, Batch& batch) const {
   if (batch.rows < std::min(limits_.rows, limits_.exact)) push(s, s.computed, 1, batch);
 }
 
-void Batcher::add_exact_prompt(Sequence& s, Batch& batch) const {
+// `most`: rows of the batch.
+void Batcher::add_exact_prompt(Sequence& s, Batch& batch, uint32_t most) const {
   const auto end = static_cast<uint32_t>(s.tokens.size());
   const Run run = run_from(s.computed, end);
   // A tail that follows fast blocks joins in a later step, when those are computed.
   if (run.fast) return;
-  const uint32_t rows = run.end - s.computed;
-  if (batch.rows + rows <= std::min(limits_.rows, limits_.exact)) push(s, s.computed, rows, batch);
+  most = std::min({most, limits_.rows, limits_.exact});
+  const uint32_t rows = std::min(run.end - s.computed, most - std::min(most, batch.rows));
+  if (rows > 0) push(s, s.computed, rows, batch);
 }
 
-void Batcher::add_fast_prompt(Sequence& s, Batch& batch) const {
+void Batcher::add_fast_prompt(Sequence& s, Batch& batch, uint32_t most) const {
   const auto end = static_cast<uint32_t>(s.tokens.size());
   const Run run = run_from(s.computed, end);
   if (!run.fast) return;
-  uint32_t room = limits_.rows - batch.rows;
+  most = std::min(most, limits_.rows);
+  uint32_t room = most - std::min(most, batch.rows);
   if (s.task.scores && s.task.every_position) room = std::min(room, limits_.results - batch.results);
   const uint32_t rows = std::min(run.end - s.computed, room / block * block);
   if (rows > 0) push(s, s.computed, rows, batch);
 }
 
-void Batcher::next(std::span<const std::unique_ptr<Sequence>> sequences, Batch& batch) {
+namespace {
+
+// Rows that fit into the time, at least so many.
+uint32_t fitting(double seconds, double row, uint32_t least) {
+  constexpr double most = 1e6;
+  return row <= 0 ? least : std::max(least, static_cast<uint32_t>(std::clamp(seconds / row, 0.0, most)));
+}
+
+}  // namespace
+
+void Batcher::next(std::span<const std::unique_ptr<Sequence>> sequences, Batch& batch, const StepRoom& room) {
   batch.slices.clear();
   batch.rows = batch.exact_rows = batch.results = 0;
   const size_t n = sequences.size();
@@ -64,10 +77,19 @@ void Batcher::next(std::span<const std::unique_ptr<Sequence>> sequences, Batch& 
       if (wanted(s)) add(s);
     }
   };
+  const auto waits = [](const Sequence& s) { return s.waiting(); };
   each([](const Sequence& s) { return s.decoding(); }, [&](Sequence& s) { add_decoding(s, batch); });
-  each([](const Sequence& s) { return s.waiting(); }, [&](Sequence& s) { add_exact_prompt(s, batch); });
+  const uint32_t streams = batch.rows;
+  const bool hurried = streams > 0 && room.seconds > 0;
+  uint32_t exact = limits_.exact, fast = limits_.rows;
+  // One row at least, so that every prompt gets on.
+  if (hurried)
+    exact = std::min(std::max(fitting(room.seconds, room.exact_row, 0), streams + 1),
+                     std::max(room.most_exact, streams + 1));
+  each(waits, [&](Sequence& s) { add_exact_prompt(s, batch, exact); });
   batch.exact_rows = batch.rows;
-  each([](const Sequence& s) { return s.waiting(); }, [&](Sequence& s) { add_fast_prompt(s, batch); });
+  if (hurried) fast = batch.rows + fitting(room.seconds - batch.rows * room.exact_row, room.fast_row, block);
+  each(waits, [&](Sequence& s) { add_fast_prompt(s, batch, fast); });
   if (n > 0) turn_ = (turn_ + 1) % n;
 }
 

@@ -29,22 +29,31 @@ struct BatchLimits {
   uint32_t exact = most_exact_rows;
 };
 
+// What prompts may take of a step in which others generate.
+struct StepRoom {
+  double seconds = 0;                  // 0 = as long as it takes
+  double exact_row = 0, fast_row = 0;  // seconds for one row of each kind; 0 = not known: little is tried
+  uint32_t most_exact = most_exact_rows;
+};
+
 // All sequences that generate come first, one row each, so that no stream stalls; prompt slices fill the
 // rest.
 //
 // A prompt row goes to the prompt kernels if and only if the block of 32 positions it lies in is computed
 // whole by this prompt, else to the generation kernels: that follows from the sequence alone, so its result
-// does not depend on what else is in the batch. Slices are cut at multiples of 32 for the same reason.
+// does not depend on what else is in the batch. Slices of whole blocks are cut at multiples of 32 for the
+// same reason; the others, whose rows go alone, anywhere.
 class Batcher {
  public:
   explicit Batcher(BatchLimits limits) : limits_(limits) {}
-  // Fills `batch` (its vectors keep their memory); empty if no sequence has anything to compute.
-  void next(std::span<const std::unique_ptr<Sequence>> sequences, Batch& batch);
+  // Fills `batch` (its vectors keep their memory); empty if no sequence has anything to compute. `room` holds
+  // only while a sequence generates.
+  void next(std::span<const std::unique_ptr<Sequence>> sequences, Batch& batch, const StepRoom& room = {});
 
  private:
   void add_decoding(Sequence& s, Batch& batch) const;
-  void add_exact_prompt(Sequence& s, Batch& batch) const;
-  void add_fast_prompt(Sequence& s, Batch& batch) const;
+  void add_exact_prompt(Sequence& s, Batch& batch, uint32_t most) const;
+  void add_fast_prompt(Sequence& s, Batch& batch, uint32_t most) const;
   bool push(Sequence& s, uint32_t start, uint32_t rows, Batch& batch) const;
 
   BatchLimits limits_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/error.h"
 #include "device/layout.h"
@@ -215,7 +216,8 @@ void Engine::release_pages(Sequence& s, uint32_t keep_tokens) {
 }
 
 bool Engine::step() {
-  batcher_.next(sequences_, batch_);
+  const auto begin = std::chrono::steady_clock::now();
+  batcher_.next(sequences_, batch_, pace_.room());
   if (batch_.slices.empty()) {
     check_pages();
     return false;
@@ -230,6 +232,7 @@ bool Engine::step() {
   inputs.result_rows = result_rows_;
   inputs.exact_rows = batch_.exact_rows;
   executable_->run(inputs);
+  pace_.note(batch_, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   deliver(executable_->results());
   return true;
 }

@@ -7,6 +7,7 @@
 
 #include "device/device.h"
 #include "engine/batcher.h"
+#include "engine/pace.h"
 #include "engine/pages.h"
 #include "engine/sequence.h"
 #include "formats/gguf.h"
@@ -73,6 +74,7 @@ class Engine {
   std::vector<std::unique_ptr<Sequence>> sequences_;
   uint32_t next_id_ = 1;
   Batcher batcher_;
+  Pace pace_;
   Batch batch_;
   // The step's flat inputs; sized once.
   std::vector<TokenId> tokens_;
