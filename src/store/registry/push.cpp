@@ -196,6 +196,20 @@ class BlobPush {
   unsigned parts_ = 0;
 };
 
+// Works again from its beginning where the network or the registry failed. Parts have tries of their own.
+template <class Work>
+void with_patience(const DownloadOptions& options, const std::stop_token& stop, const Work& work) {
+  constexpr unsigned most = 4;
+  for (unsigned tries = 1;; ++tries) {
+    try {
+      return work();
+    } catch (const HttpFailure&) {
+      if (tries >= std::min(options.tries, most)) throw;
+      pause_for(options.first_wait * (1 << (tries - 1)), stop);
+    }
+  }
+}
+
 }  // namespace
 
 void Registry::push(const ModelName& name, bool insecure, const OnTransferProgress& progress,
@@ -208,7 +222,8 @@ void Registry::push(const ModelName& name, bool insecure, const OnTransferProgre
   std::set<Digest> done;
   model.manifest.for_each_blob([&](const Layer& layer) {
     if (!done.insert(layer.digest).second) return;
-    BlobPush(session, store_, downloads_.options(), layer, progress, stop).run();
+    with_patience(downloads_.options(), stop,
+                  [&] { BlobPush(session, store_, downloads_.options(), layer, progress, stop).run(); });
   });
   progress({"pushing manifest"});
   HttpClient client(http_options(downloads_.options()));
@@ -217,8 +232,10 @@ void Registry::push(const ModelName& name, bool insecure, const OnTransferProgre
   request.url = session.address("manifests/" + target.tag);
   request.headers = {fmt::format("Content-Type: {}", media::manifest)};
   request.body = model.manifest.bytes;
-  const HttpResponse response = session.send(client, request, Redirects::same_host, stop);
-  if (!response.ok()) fail_on_response(response);
+  with_patience(downloads_.options(), stop, [&] {
+    const HttpResponse response = session.send(client, request, Redirects::same_host, stop);
+    if (!response.ok()) fail_on_response(response);
+  });
   progress({"success"});
 }
 
