@@ -64,16 +64,21 @@ test('models can be picked', async () => {
 
 test('a question is answered, with its speed and what is loaded where', async () => {
   await ask('How do I see which models are loaded?');
-  await until("/tokens\\/s/.test(document.querySelector('article.assistant small')?.textContent)");
+  await until("/tokens\\/s/.test(document.querySelector('article.assistant .tools small')?.textContent)");
   assert.match(await evaluate("document.querySelector('article.assistant').textContent"), /hearth ps/);
-  await until("/ember:latest on cpu: weights/.test(document.getElementById('loaded').textContent)");
+  await until("/ember:latest.*on .*weights \\d.*cache \\d.*compute \\d/.test(document.getElementById('loaded').textContent)");
 });
 
 test('an answer becomes elements, never a script', async () => {
   const html = await evaluate(`(() => { const d = document.createElement('div');
     markdown(d, '## T\\n\\n**b** \`c\` <img src=x onerror=1>\\n\\n- one\\n- two\\n\\n\`\`\`\\n<i>\\n\`\`\`\\n\\n1. a'); return d.innerHTML; })()`);
   assert.equal(html, '<h2>T</h2><p><strong>b</strong> <code>c</code> &lt;img src=x onerror=1&gt;</p>' +
-    '<ul><li>one</li><li>two</li></ul><pre><code>&lt;i&gt;</code></pre><ol><li>a</li></ol>');
+    '<ul><li>one</li><li>two</li></ul><div class="code"><pre><code>&lt;i&gt;</code></pre><button type="button">Copy</button></div>' +
+    '<ol><li>a</li></ol>');
+  const more = await evaluate(`(() => { const d = document.createElement('div');
+    markdown(d, '| a | b |\\n|---|---|\\n| 1 | [x](https://x.org/y) |\\n\\n> q\\n\\n[no](javascript:alert(1))\\n\\n---'); return d.innerHTML; })()`);
+  assert.equal(more, '<div class="table"><table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td><a href="https://x.org/y" target="_blank" ' +
+    'rel="noopener noreferrer">x</a></td></tr></table></div><blockquote>q</blockquote><p>[no](javascript:alert(1))</p><hr>');
 });
 
 test('an error is said in the conversation', async () => {
@@ -81,6 +86,31 @@ test('an error is said in the conversation', async () => {
   await ask('hello');
   await until("/model 'nosuch' not found/.test(document.querySelector('article.error')?.textContent)");
   await evaluate("document.getElementById('model').selectedOptions[0].value = 'ember'");
+});
+
+test('settings are sent, an answer is tried again, and a reload keeps the conversation', async () => {
+  await evaluate(`window.sent = []; window.plain = window.fetch; window.fetch = (path, init) => {
+    if (path === '/api/chat') sent.push(JSON.parse(init.body)); return plain(path, init); };
+    document.getElementById('tune').click(); document.getElementById('temperature').value = '0.5';
+    document.getElementById('system').value = 'Be brief.'`);
+  await ask('What is 3 + 4?');
+  const answers = await evaluate("document.querySelectorAll('.tools').length");
+  await until(`document.querySelectorAll('.tools').length > ${answers - 0} || (sent.length === 1 && !running)`);
+  await evaluate("[...document.querySelectorAll('article.assistant:last-of-type .tools button')].at(-1).click()");
+  await until('sent.length === 2 && !running');
+  const sent = await evaluate('sent');
+  assert.equal(sent[0].options.temperature, 0.5);
+  assert.deepEqual(sent[0].messages[0], { role: 'system', content: 'Be brief.' });
+  assert.deepEqual(sent[0].messages, sent[1].messages);
+  const count = await evaluate('messages.length');
+  await call('Page.reload');
+  await until(`document.readyState === 'complete' && typeof messages !== 'undefined' && messages.length === ${count} && document.querySelectorAll('article').length > 1`);
+});
+
+test('a model can be unloaded', async () => {
+  await until("document.querySelector('.model button')");
+  await evaluate("document.querySelector('.model button').click()");
+  await until("document.getElementById('loaded').textContent === 'No model is loaded.'");
 });
 
 test('it fits a phone', async () => {
