@@ -6,9 +6,10 @@
 namespace hearth {
 namespace {
 
-constexpr std::array<std::pair<Code, std::string_view>, 10> names{{
+constexpr std::array<std::pair<Code, std::string_view>, 11> names{{
     {Code::bad_request, "bad_request"},
     {Code::not_found, "not_found"},
+    {Code::forbidden, "forbidden"},
     {Code::unsupported, "unsupported"},
     {Code::corrupt_file, "corrupt_file"},
     {Code::out_of_memory, "out_of_memory"},

@@ -10,6 +10,7 @@ namespace hearth {
 enum class Code {
   bad_request,
   not_found,
+  forbidden,
   unsupported,
   corrupt_file,
   out_of_memory,

@@ -81,6 +81,13 @@ json::object request_json(const Request& r) {
                  {"max_tokens", r.max_tokens},      {"stop", strings(r.stop)},
                  {"truncate", r.truncate},          {"shift", r.shift}};
   if (!r.model.empty()) o["model"] = r.model;
+  if (!r.full_model.empty()) o["full_model"] = r.full_model;
+  if (!r.parser.empty()) o["parser"] = r.parser;
+  if (r.chat) o["chat"] = true;
+  if (r.plain) o["plain"] = true;
+  if (r.calls.must) o["must_call"] = true;
+  if (!r.calls.several) o["one_call"] = true;
+  if (!r.embed_tokens.empty()) o["embed_tokens"] = json::value_from(r.embed_tokens);
   if (r.render_only) o["render_only"] = true;
   if (r.count_only) o["count_only"] = true;
   if (r.want_context) o["want_context"] = true;
@@ -115,6 +122,13 @@ Request request_of(const Json& j) {
   r.truncate = j.at("truncate").as_bool();
   r.shift = j.at("shift").as_bool();
   r.model = text_or_empty(j, "model");
+  r.full_model = text_or_empty(j, "full_model");
+  r.parser = text_or_empty(j, "parser");
+  r.chat = o.contains("chat");
+  r.plain = o.contains("plain");
+  r.calls = {o.contains("must_call"), !o.contains("one_call")};
+  if (const Json* tokens = o.if_contains("embed_tokens"))
+    r.embed_tokens = json::value_to<std::vector<std::vector<int32_t>>>(*tokens);
   r.render_only = o.contains("render_only");
   r.count_only = o.contains("count_only");
   r.want_context = o.contains("want_context");
@@ -187,7 +201,10 @@ struct EncodeToChild {
   }
   json::object operator()(const to_child::Cancel& m) const { return {{"is", "cancel"}, {"id", m.id.value}}; }
   json::object operator()(const to_child::Inspect& m) const {
-    return {{"is", "inspect"}, {"path", m.path}, {"arrays", m.arrays}};
+    json::object o{{"is", "inspect"}, {"path", m.path}, {"arrays", m.arrays}, {"parser", m.parser}};
+    if (m.go_template) o["go_template"] = *m.go_template;
+    if (m.prefer_go) o["prefer_go"] = *m.prefer_go;
+    return o;
   }
   json::object operator()(const to_child::Ping&) const { return {{"is", "ping"}}; }
   json::object operator()(const to_child::Leave&) const { return {{"is", "leave"}}; }
@@ -274,7 +291,12 @@ ToChild decode_to_child(const Json& j) {
     }
     if (is == "start") return to_child::Start{{number<uint64_t>(j, "id")}, request_of(j.at("request"))};
     if (is == "cancel") return to_child::Cancel{{number<uint64_t>(j, "id")}};
-    if (is == "inspect") return to_child::Inspect{text(j, "path"), j.at("arrays").as_bool()};
+    if (is == "inspect") {
+      to_child::Inspect m{text(j, "path"), j.at("arrays").as_bool(), {}, {}, text(j, "parser")};
+      read_optional(j, "go_template", m.go_template);
+      read_optional(j, "prefer_go", m.prefer_go);
+      return m;
+    }
     if (is == "ping") return to_child::Ping{};
     if (is == "leave") return to_child::Leave{};
     unknown(is);

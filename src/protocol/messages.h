@@ -40,24 +40,35 @@ struct ThinkChoice {
   bool if_able = false;  // no error where the model cannot
 };
 
+// What is wanted of an answer that may call tools.
+struct CallChoice {
+  bool must = false;    // it calls one of them, and says nothing else
+  bool several = true;  // it may call more than one
+};
+
 // One request to a model: a conversation, a raw prompt, or texts to embed.
 struct Request {
-  std::string model;  // as the client calls it, for messages; empty = as the worker does
+  std::string model;       // as the client calls it, for messages; empty = as the worker does
+  std::string full_model;  // the same with host, owner and tag
+  bool chat = false;       // asked for as a chat, for messages
   std::vector<ChatMessage> messages;
   std::optional<std::string> raw;  // used instead of messages, untemplated
   Json tools = nullptr;            // array of tools as the client gave it
+  CallChoice calls;
   ThinkChoice think;
   Json format = nullptr;                     // "json", a JSON Schema, or {"gbnf": "…"}
   std::optional<std::string> suffix;         // fill in the middle: raw's text goes before, this after
   std::optional<std::string> template_text;  // a Go template instead of the model's own
   std::optional<std::string> go_template;    // the model's own besides the one in its file
   std::optional<bool> prefer_go;             // which of the two: the setting GO_TEMPLATE
+  std::string parser;                        // what the model names as its parser; empty: its template tells
   SamplingChoice sampling;
   uint32_t max_tokens = 0;  // 0 = until the model ends or the context is full
   std::vector<std::string> stop;
   std::optional<uint32_t> logprobs;  // report each token's probability and so many likeliest others
   bool render_only = false;          // answer with the rendered prompt instead of generating
   bool count_only = false;           // answer with the number of its tokens (Statistics::prompt_tokens)
+  bool plain = false;                // a raw prompt of which nothing but its own tokens is wanted: no BOS
 
   std::vector<int32_t> context;  // tokens of an earlier exchange that this one follows
   bool want_context = false;     // Done tells the tokens of prompt and answer
@@ -67,8 +78,9 @@ struct Request {
   // An answer that fills the context goes on with half of what was kept; otherwise it ends ("length").
   bool shift = true;
 
-  std::vector<std::string> embed;  // texts to embed, instead of all above
-  bool normalise = true;           // their vectors to length 1
+  std::vector<std::string> embed;                  // texts to embed, instead of all above
+  std::vector<std::vector<int32_t>> embed_tokens;  // the same as tokens, instead of texts
+  bool normalise = true;                           // their vectors to length 1
 };
 
 // Which file to load and how.
@@ -96,6 +108,10 @@ struct Cancel {
 struct Inspect {
   std::string path;     // empty: the built-in model
   bool arrays = false;  // long values too
+  // What a model has beside its file: they decide with it what it can do.
+  std::optional<std::string> go_template = {};
+  std::optional<bool> prefer_go = {};
+  std::string parser = {};
 };
 // Answered by Pong between two steps of computing: a sign of life.
 struct Ping {};

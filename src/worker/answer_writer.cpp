@@ -27,6 +27,19 @@ std::vector<std::string> tool_names(const Json& tools) {
   return names;
 }
 
+Json tool_parameters(const Json& tools) {
+  json::object all;
+  if (!tools.is_array()) return all;
+  for (const Json& tool : tools.as_array()) {
+    const Json* function = tool.is_object() ? tool.as_object().if_contains("function") : nullptr;
+    if (function == nullptr || !function->is_object()) continue;
+    const Json* name = function->as_object().if_contains("name");
+    const Json* parameters = function->as_object().if_contains("parameters");
+    if (name != nullptr && name->is_string() && parameters != nullptr) all[name->as_string()] = *parameters;
+  }
+  return all;
+}
+
 // The same for the same seed.
 std::string call_id(uint64_t seed, uint32_t number) {
   constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -44,8 +57,8 @@ AnswerWriter::AnswerWriter(const RequestId& id, const Request& request, const To
       tokenizer_(tokenizer),
       detokenizer_(tokenizer, {false, false}),
       stops_(request.stop),
-      markers_{format.think_open, format.think_close, format.call_open, format.call_close},
-      parser_(format, {starts_thinking, tool_names(request.tools)}),
+      markers_(format.markers()),
+      parser_(format, {starts_thinking, tool_names(request.tools), tool_parameters(request.tools)}),
       out_(std::move(out)),
       logprobs_(request.logprobs),
       want_context_(request.want_context),

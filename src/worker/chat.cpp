@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstdio>
 
 namespace hearth {
 namespace {
@@ -65,6 +66,12 @@ std::vector<ChatMessage> without_system(const std::vector<ChatMessage>& messages
   return rest;
 }
 
+// Where everything lies in channels, thinking has three levels and cannot be switched off.
+std::string level_of(const Request& request, const ChosenTemplate& chosen) {
+  const bool highest = chosen.format.calls == CallStyle::channels && request.think.level == "max";
+  return highest ? "high" : request.think.level;
+}
+
 json::object jinja_context(const Request& request, const ChosenTemplate& chosen, const Tokenizer& tokenizer,
                            const Shape& shape) {
   json::array list;
@@ -80,7 +87,8 @@ json::object jinja_context(const Request& request, const ChosenTemplate& chosen,
     context["enable_thinking"] = *think;
     context["thinking"] = *think;
   }
-  if (!request.think.level.empty()) context["reasoning_effort"] = request.think.level;
+  if (const std::string level = level_of(request, chosen); !level.empty())
+    context["reasoning_effort"] = level;
   return context;
 }
 
@@ -101,7 +109,7 @@ Prompt render_go(const Request& request, const ChosenTemplate& chosen) {
   Conversation c;
   c.tools = request.tools;
   c.think = thinks(request, chosen);
-  c.think_level = request.think.level;
+  c.think_level = level_of(request, chosen);
   if (request.suffix) {
     c.prompt = request.raw.value_or("");
     c.suffix = request.suffix;
@@ -109,6 +117,22 @@ Prompt render_go(const Request& request, const ChosenTemplate& chosen) {
   }
   for (const ChatMessage& m : request.messages) c.messages.emplace_back(message_json(m, Shape{}));
   return chosen.go->render(c);
+}
+
+// What a Go template writes around the thinking and before the calls of earlier messages, where its text has
+// none of the marks that are known.
+void add_hints(const ParserHints& hints, OutputFormat& format) {
+  if (format.think_close.empty() && !hints.thinking_open.empty() && format.calls != CallStyle::channels) {
+    format.think_open = hints.thinking_open;
+    format.think_close = hints.thinking_close;
+  }
+  std::string tag = hints.tool_call;
+  while (!tag.empty() && (tag.back() == '[' || tag.back() == '{' || tag.back() == ' ' || tag.back() == '\n'))
+    tag.pop_back();
+  if (format.calls != CallStyle::bare || tag.empty()) return;
+  format.calls = CallStyle::tagged;
+  format.call_open = tag;
+  format.call_close.clear();
 }
 
 Prompt texts_alone(const Request& request) {
@@ -137,9 +161,25 @@ const ChatTemplates::Parsed& ChatTemplates::go(const std::string& source) {
 }
 
 ChosenTemplate ChatTemplates::choose(const Request& request) {
+  ChosenTemplate chosen = choose_template_of(request);
+  chosen.format = format_of_template(chosen.source);
+  if (chosen.go != nullptr) add_hints(chosen.go->hints(), chosen.format);
+  if (const auto named = format_of_parser(request.parser)) {
+    chosen.format = *named;
+    chosen.abilities.tools = chosen.abilities.tools || named->calls != CallStyle::none;
+    chosen.abilities.thinking = chosen.abilities.thinking || !named->think_close.empty();
+  } else if (!request.parser.empty() && unknown_parsers_.insert(request.parser).second) {
+    std::fprintf(stderr, "the parser \"%s\" is not known here: answers are read as the template tells\n",
+                 request.parser.c_str());
+  }
+  if (chosen.format.calls == CallStyle::channels) chosen.abilities.thinking = true;
+  return chosen;
+}
+
+ChosenTemplate ChatTemplates::choose_template_of(const Request& request) {
   const auto chosen_go = [&](const std::string& source) {
     const Parsed& p = go(source);
-    return ChosenTemplate{&p.tree, nullptr, p.abilities, source};
+    return ChosenTemplate{&p.tree, nullptr, p.abilities, source, {}};
   };
   if (request.template_text) return chosen_go(*request.template_text);
   if (request.suffix && request.go_template) return chosen_go(*request.go_template);
@@ -149,7 +189,7 @@ ChosenTemplate ChatTemplates::choose(const Request& request) {
   switch (choose_template(own != nullptr ? &own->abilities : nullptr, model_.chat ? &jinja : nullptr,
                           request.prefer_go)) {
     case TemplateChoice::go: return chosen_go(*request.go_template);
-    case TemplateChoice::jinja: return {nullptr, &*model_.chat, jinja, model_.template_source};
+    case TemplateChoice::jinja: return {nullptr, &*model_.chat, jinja, model_.template_source, {}};
     case TemplateChoice::none: break;
   }
   if (!model_.template_problem.empty()) {
@@ -168,12 +208,13 @@ void check_abilities(const Request& request, const ChosenTemplate& chosen, const
                 "leave \"think\" out or use a model that thinks");
   }
   const bool tools = request.tools.is_array() && !request.tools.as_array().empty();
+  const std::string& full = request.full_model.empty() ? name : request.full_model;
   if (tools && !chosen.abilities.tools) {
-    throw Error(Code::bad_request, fmt::format("{} does not support tools", name),
+    throw Error(Code::bad_request, fmt::format("{} does not support tools", full),
                 "leave \"tools\" out or use a model whose template shows them");
   }
   if (request.suffix && !chosen.abilities.insert) {
-    throw Error(Code::bad_request, fmt::format("{} does not support insert", name),
+    throw Error(Code::bad_request, fmt::format("{} does not support insert", full),
                 "leave \"suffix\" out or use a model whose template has a .Suffix");
   }
 }

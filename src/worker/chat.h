@@ -3,10 +3,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "protocol/messages.h"
 #include "text/chat_template.h"
+#include "text/output.h"
 #include "worker/open_model.h"
 
 namespace hearth {
@@ -16,7 +18,8 @@ struct ChosenTemplate {
   const GoTemplate* go = nullptr;  // at most one of the two; neither: the texts alone
   const Template* jinja = nullptr;
   TemplateAbilities abilities;
-  std::string source;  // of the chosen one
+  std::string source;   // of the chosen one
+  OutputFormat format;  // how its answers are marked
 };
 
 // The templates of one model: the Jinja one in its file, and the Go ones that requests bring along, each
@@ -29,6 +32,7 @@ class ChatTemplates {
   ChosenTemplate choose(const Request& request);
 
  private:
+  ChosenTemplate choose_template_of(const Request& request);
   struct Parsed {
     GoTemplate tree;
     TemplateAbilities abilities;
@@ -36,7 +40,8 @@ class ChatTemplates {
   const Parsed& go(const std::string& source);
 
   const OpenModel& model_;
-  std::map<std::string, Parsed> parsed_;  // bounded
+  std::map<std::string, Parsed> parsed_;   // bounded
+  std::set<std::string> unknown_parsers_;  // said in the log already
 };
 
 // What is asked of the template beyond the messages: refuses what the model cannot do, in the words that

@@ -15,9 +15,14 @@ class Embedding final : public Work {
   Embedding(RequestId request_id, const Request& request, const WorkContext& context)
       : Work(request_id), out_(context.out), normalise_(request.normalise) {
     statistics_.load = context.load_seconds;
-    texts_.resize(request.embed.size());
+    const Tokenizer& tokenizer = *context.model.tokenizer;
+    texts_.resize(request.embed.size() + request.embed_tokens.size());
     for (size_t i = 0; i < texts_.size(); ++i) {
-      texts_[i].tokens = tokens_of(request.embed[i], request.truncate, context);
+      const size_t given = i - std::min(i, request.embed.size());
+      texts_[i].tokens =
+          i < request.embed.size()
+              ? fitting(tokenizer.encode(request.embed[i], {true, false}), request.truncate, context)
+              : fitting(checked(request.embed_tokens[given], tokenizer), request.truncate, context);
       statistics_.prompt_tokens += static_cast<uint32_t>(texts_[i].tokens.size());
     }
   }
@@ -71,9 +76,20 @@ class Embedding final : public Work {
   };
   static bool is_running(const Entry& text) { return text.running; }
 
-  std::vector<TokenId> tokens_of(const std::string& text, bool truncate, const WorkContext& context) {
+  static std::vector<TokenId> checked(const std::vector<int32_t>& given, const Tokenizer& tokenizer) {
+    std::vector<TokenId> tokens;
+    for (const int32_t id : given) {
+      if (id < 0 || static_cast<size_t>(id) >= tokenizer.size()) {
+        throw Error(Code::bad_request, fmt::format("invalid input: the model has no token {}", id),
+                    "send texts, or tokens of this model");
+      }
+      tokens.push_back({id});
+    }
+    return tokens;
+  }
+
+  std::vector<TokenId> fitting(std::vector<TokenId> tokens, bool truncate, const WorkContext& context) {
     const Tokenizer& tokenizer = *context.model.tokenizer;
-    auto tokens = tokenizer.encode(text, {true, false});
     const uint32_t most = context.engine.plan().context;
     if (tokens.empty()) {
       throw Error(Code::bad_request, "an input has no tokens", "give each input at least one character");

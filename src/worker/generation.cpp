@@ -1,4 +1,6 @@
 // Jobs that answer in text.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "worker/prompt.h"
@@ -124,7 +126,9 @@ class Shown final : public Work {
     if (request.render_only) out(from_child::Text{id, prompt.text});
     Statistics s;
     s.prompt_tokens = static_cast<uint32_t>(prompt.tokens.size());
-    out(from_child::Done{id, "stop", s});
+    std::vector<int32_t> tokens;
+    for (const TokenId t : prompt.tokens) tokens.push_back(t.value);
+    out(from_child::Done{id, "stop", s, request.want_context ? tokens : std::vector<int32_t>()});
   }
   void place(Sequences&) override {}
   void advance(Sequences&) override {}
@@ -139,8 +143,9 @@ class Shown final : public Work {
 std::unique_ptr<Work> make_generation(RequestId id, const Request& request, const WorkContext& context) {
   if (context.engine.model().program.pooled) {
     throw Error(Code::bad_request,
-                "\"" + (request.model.empty() ? context.model.name : request.model) +
-                    "\" does not support generate: it is an embedding model",
+                fmt::format("\"{}\" does not support {}: it is an embedding model",
+                            request.model.empty() ? context.model.name : request.model,
+                            request.chat ? "chat" : "generate"),
                 "use /api/embed with it, or another model");
   }
   // A raw prompt without a suffix needs no template, not even a sound one.
@@ -155,10 +160,16 @@ std::unique_ptr<Work> make_generation(RequestId id, const Request& request, cons
     return std::make_unique<Shown>(id, request, prompt, context.out);
   }
   // Raw prompts are answered raw.
-  const OutputFormat format = request.raw ? OutputFormat{} : format_of_template(chosen.source);
+  const OutputFormat format = request.raw ? OutputFormat{} : chosen.format;
   // A grammar is for the answer, not for what is thought before it.
-  const bool thinks_first = !format.think_close.empty() && thinks(request, chosen).value_or(false);
-  auto filter = context.formats.filter(request.format, thinks_first ? format.think_close : "");
+  GrammarFrame frame;
+  frame.channels = format.calls == CallStyle::channels;
+  frame.opened = opens_thinking(prompt.text, format);
+  if (frame.opened || thinks(request, chosen).value_or(false)) {
+    frame.think_open = format.think_open;
+    frame.think_close = format.think_close;
+  }
+  auto filter = context.formats.filter(request, format, frame);
   return std::make_unique<Generation>(id, request, std::move(prompt), format, std::move(filter), context);
 }
 

@@ -9,6 +9,7 @@
 #include "tensor/types.h"
 #include "text/chat_template.h"
 #include "text/detokenizer.h"
+#include "text/output.h"
 #include "worker/open_model.h"
 
 namespace hearth {
@@ -72,17 +73,49 @@ std::string main_type(const Gguf& file) {
   return most == 0 ? "unknown" : std::string(type_info(best).name);
 }
 
-json::array capabilities(const Gguf& file, const std::string& arch, std::string_view source) {
+// What of the templates of a model is used, and what the model can do by them.
+struct TemplateFacts {
+  std::string used;
+  TemplateAbilities able;
+};
+
+TemplateFacts templates_of(std::string_view source, const to_child::Inspect& question) {
+  // A broken template can nothing; running the model says so.
+  std::optional<TemplateAbilities> jinja, go;
+  try {
+    if (!source.empty()) jinja = abilities_of(Template::parse(source), source);
+  } catch (const TemplateError&) {
+    jinja.emplace();
+  }
+  try {
+    if (question.go_template) go = GoTemplate::parse(*question.go_template).abilities();
+  } catch (const TemplateError&) {
+    go.emplace();
+  }
+  TemplateFacts facts;
+  const auto choice = choose_template(go ? &*go : nullptr, jinja ? &*jinja : nullptr, question.prefer_go);
+  if (choice == TemplateChoice::go) facts = {*question.go_template, *go};
+  if (choice == TemplateChoice::jinja) facts = {std::string(source), *jinja};
+  if (go) {
+    facts.able.tools = facts.able.tools || go->tools;
+    facts.able.insert = go->insert;
+    facts.able.thinking = facts.able.thinking || go->thinking;
+  }
+  const OutputFormat format = format_of_parser(question.parser).value_or(OutputFormat());
+  const bool channels =
+      format.calls == CallStyle::channels || format_of_template(facts.used).calls == CallStyle::channels;
+  facts.able.tools = facts.able.tools || format.calls != CallStyle::none;
+  facts.able.thinking = facts.able.thinking || channels || !format.think_close.empty();
+  return facts;
+}
+
+json::array capabilities(const Gguf& file, const std::string& arch, const TemplateAbilities& able) {
   json::array list{file.find(arch + ".pooling_type") != nullptr ? "embedding" : "completion"};
   if (file.find(arch + ".vision.block_count") != nullptr) list.emplace_back("vision");
   if (file.find(arch + ".audio.block_count") != nullptr) list.emplace_back("audio");
-  if (source.empty()) return list;
-  try {
-    const TemplateAbilities able = abilities_of(Template::parse(source), source);
-    if (able.tools) list.emplace_back("tools");
-    if (able.thinking) list.emplace_back("thinking");
-  } catch (const TemplateError&) {  // a broken template can nothing; running the model says so
-  }
+  if (able.tools) list.emplace_back("tools");
+  if (able.insert) list.emplace_back("insert");
+  if (able.thinking) list.emplace_back("thinking");
   return list;
 }
 
@@ -104,15 +137,16 @@ json::array tensor_list(const Gguf& file, uint64_t& values) {
 
 }  // namespace
 
-Json inspect_model(const std::string& path, bool arrays) {
+Json inspect_model(const to_child::Inspect& question) {
+  const std::string& path = question.path;
   const Gguf file = path.empty() ? Gguf::parse(builtin_model(), std::string(builtin_name)) : Gguf::open(path);
   const std::string arch = printable(file.string("general.architecture").value_or("unknown"));
   uint64_t values = 0;
   json::array tensors = tensor_list(file, values);
   const auto number = file.u64("general.file_type");
-  json::object model_info = metadata(file, arrays);
+  json::object model_info = metadata(file, question.arrays);
   model_info["general.parameter_count"] = values;
-  const auto source = file.string("tokenizer.chat_template").value_or("");
+  const TemplateFacts templates = templates_of(file.string("tokenizer.chat_template").value_or(""), question);
   return json::object{{"architecture", arch},
                       {"type", printable(file.string("general.type").value_or("model"))},
                       {"file_bytes", file.file_bytes()},
@@ -120,10 +154,14 @@ Json inspect_model(const std::string& path, bool arrays) {
                       {"file_type", number ? std::string(file_type_name(*number)) : main_type(file)},
                       {"context_length", file.u64(arch + ".context_length").value_or(0)},
                       {"embedding_length", file.u64(arch + ".embedding_length").value_or(0)},
-                      {"capabilities", capabilities(file, arch, source)},
-                      {"template", printable(source)},
+                      {"capabilities", capabilities(file, arch, templates.able)},
+                      {"template", printable(templates.used)},
                       {"model_info", std::move(model_info)},
                       {"tensors", std::move(tensors)}};
+}
+
+Json inspect_model(const std::string& path, bool arrays) {
+  return inspect_model(to_child::Inspect{path, arrays, {}, {}, {}});
 }
 
 }  // namespace hearth

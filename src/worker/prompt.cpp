@@ -26,7 +26,7 @@ ReadyPrompt render(const Request& request, const ChosenTemplate& chosen, const O
   const Tokenizer& tokenizer = *model.tokenizer;
   if (request.raw && !request.suffix) {
     ready.text = *request.raw;
-    ready.tokens = tokenizer.encode(*request.raw, {request.context.empty(), true});
+    ready.tokens = tokenizer.encode(*request.raw, {request.context.empty() && !request.plain, true});
   } else {
     const Prompt prompt = render_chat(request, chosen, tokenizer);
     ready.text = text_of(prompt);
@@ -34,7 +34,13 @@ ReadyPrompt render(const Request& request, const ChosenTemplate& chosen, const O
   }
   if (request.context.empty()) return ready;
   std::vector<TokenId> earlier;
-  for (const int32_t id : request.context) earlier.push_back({id});
+  for (const int32_t id : request.context) {
+    if (id < 0 || static_cast<size_t>(id) >= tokenizer.size()) {
+      throw Error(Code::bad_request, fmt::format("the model has no token {}", id),
+                  "send tokens that this model has told");
+    }
+    earlier.push_back({id});
+  }
   ready.text.insert(0, tokenizer.decode(earlier));
   ready.tokens.insert(ready.tokens.begin(), earlier.begin(), earlier.end());
   return ready;

@@ -54,7 +54,7 @@ class Worker {
 
   void inspect(const to_child::Inspect& m) {
     try {
-      send(from_child::Inspected{inspect_model(m.path, m.arrays)});
+      send(from_child::Inspected{inspect_model(m)});
     } catch (const Error& e) {
       send(from_child::Failed{{0}, e.code, e.message, e.remedy});
     }

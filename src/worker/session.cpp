@@ -21,8 +21,9 @@ void Session::start(const to_child::Start& m) {
   try {
     const WorkContext context{model_.files(),        templates_, formats_, model_.engine(),
                               model_.load_seconds(), out_};
-    auto job = m.request.embed.empty() ? make_generation(m.id, m.request, context)
-                                       : make_embedding(m.id, m.request, context);
+    auto job = m.request.embed.empty() && m.request.embed_tokens.empty()
+                   ? make_generation(m.id, m.request, context)
+                   : make_embedding(m.id, m.request, context);
     if (!job->over()) jobs_.push_back(std::move(job));
   } catch (const Error& e) {
     out_(from_child::Failed{m.id, e.code, e.message, e.remedy});

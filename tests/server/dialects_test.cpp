@@ -66,6 +66,15 @@ TEST(OpenAiChat, TheChoiceOfToolsIsObeyed) {
   ASSERT_EQ(named.requests[0].tools.as_array().size(), 1U);
   EXPECT_EQ(named.requests[0].tools.at(0).at("function").at("name"), "say");
   EXPECT_NE(refused([&] { with(R"({"type":"function","function":{"name":"no"}})"); }), "accepted");
+  EXPECT_TRUE(named.requests[0].calls.must);
+  EXPECT_FALSE(with("\"auto\"").requests[0].calls.must);
+  EXPECT_TRUE(with("\"required\"").requests[0].calls.must);
+  EXPECT_NE(refused([&] { with("\"sometimes\""); }), "accepted");
+  const Call some = with(R"({"type":"allowed_tools","allowed_tools":{"mode":"required","tools":
+    [{"type":"function","function":{"name":"say"}}]}})");
+  EXPECT_EQ(some.requests[0].tools.as_array().size(), 1U);
+  EXPECT_TRUE(some.requests[0].calls.must);
+  EXPECT_EQ(some.fallback.at("temperature"), 1.0);
 }
 
 TEST(OpenAiChat, WhatIsWrongIsNamed) {

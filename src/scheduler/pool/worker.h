@@ -29,7 +29,7 @@ struct Job {
 
 // An empty request only loads the model.
 inline bool only_loads(const Request& r) {
-  return r.messages.empty() && !r.raw && !r.suffix && r.embed.empty();
+  return r.messages.empty() && !r.raw && !r.suffix && r.embed.empty() && r.embed_tokens.empty();
 }
 
 // Whether a worker that should work does so.

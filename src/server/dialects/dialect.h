@@ -43,6 +43,7 @@ struct Call {
   std::vector<Request> requests;
   bool stream = false;
   KeepAlive keep_alive;
+  json::object fallback = {};  // options where neither the request nor the model says anything
   std::unique_ptr<Reply> reply;
 };
 

@@ -17,19 +17,24 @@ std::string trimmed(std::string_view text) {
 
 // The reference's suffixes that say where a model comes from.
 std::string without_source(std::string name) {
-  const bool cloud = name.ends_with(":cloud") || name.ends_with("-cloud");
-  if (cloud && name.find(':') != std::string::npos) {
-    throw Error(Code::unsupported, "ollama cloud is disabled",
-                "this server runs models of its own house only");
+  constexpr std::string_view local = ":local", remote = ":cloud";
+  const bool here = name.ends_with(local);
+  if (here) name.resize(name.size() - local.size());
+  const bool cloud =
+      name.ends_with(remote) || (name.ends_with("-cloud") && name.find(':') != std::string::npos);
+  if (cloud && (here || name.find(local) != std::string::npos))
+    throw Error(Code::bad_request, "invalid model name: it is both :local and :cloud", "use one of them");
+  if (cloud) {
+    throw Error(Code::forbidden, "ollama cloud is disabled", "this server runs models of its own house only");
   }
-  if (name.ends_with(":local")) name.resize(name.size() - 6);
   return name;
 }
 
-Json inspect_in_child(const std::string& path, bool arrays) {
+Json inspect_in_child(const to_child::Inspect& question) {
+  const std::string& path = question.path;
   Subprocess child("internal-worker");
   Channel channel(child.socket());
-  channel.send(encode(ToChild(to_child::Inspect{path, arrays})));
+  channel.send(encode(ToChild(question)));
   constexpr int patience_ms = 30000;
   const Channel::Received got = channel.receive(patience_ms);
   if (got.state != Channel::State::message) {
@@ -94,18 +99,36 @@ std::string Catalog::digest(const ResolvedModel& model) {
 }
 
 std::shared_ptr<const Json> Catalog::inspect(const std::string& path, bool arrays) const {
-  const std::string key = (arrays ? "+" : "-") + path;
+  return inspected((arrays ? "+" : "-") + path, {path, arrays, {}, {}, {}});
+}
+
+std::shared_ptr<const Json> Catalog::inspect(const ResolvedModel& model, bool arrays) const {
+  to_child::Inspect question{
+      model.parts.model.string(), arrays, model.parts.prompt_template, defaults_.prefer_go, {}};
+  if (model.installed) question.parser = model.installed->config.parser;
+  const std::string key = fmt::format("{}{} {} {}", arrays ? "+" : "-", question.path, question.parser,
+                                      digest_of(question.go_template.value_or("")).hex());
+  return inspected(key, question);
+}
+
+std::shared_ptr<const Json> Catalog::inspected(const std::string& key,
+                                               const to_child::Inspect& question) const {
   {
     const std::lock_guard lock(mutex_);
     const auto known = inspected_.find(key);
     if (known != inspected_.end()) return known->second;
   }
-  auto what = std::make_shared<const Json>(inspect_in_child(path, arrays));
+  auto what = std::make_shared<const Json>(inspect_in_child(question));
   const std::lock_guard lock(mutex_);
   constexpr size_t most = 64;
   if (inspected_.size() >= most) inspected_.clear();
-  if (!arrays) inspected_[key] = what;  // whole vocabularies are not kept
+  if (!question.arrays) inspected_[key] = what;  // whole vocabularies are not kept
   return what;
+}
+
+bool Catalog::first_time(const std::string& what) const {
+  const std::lock_guard lock(mutex_);
+  return said_.insert(what).second;
 }
 
 }  // namespace hearth

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,19 +47,28 @@ class Catalog {
 
   // What a model file says of itself, by a child process; kept in memory by path. Throws the child's Error.
   std::shared_ptr<const Json> inspect(const std::string& path, bool arrays = false) const;
+  // The same of an installed model, whose template and parser beside the file count too.
+  std::shared_ptr<const Json> inspect(const ResolvedModel& model, bool arrays = false) const;
+
+  // Whether `what` has not been said yet: for warnings that would come with every request.
+  bool first_time(const std::string& what) const;
 
  private:
   Store& store_;
   LoadDefaults defaults_;
   mutable std::mutex mutex_;
+  std::shared_ptr<const Json> inspected(const std::string& key, const to_child::Inspect& question) const;
+
   mutable std::map<std::string, std::shared_ptr<const Json>> inspected_;
+  mutable std::set<std::string> said_;
 };
 
 // Puts the model's own words and options behind the request's: system message, history, parameters, template;
 // takes loading options out into `spec`. `warn` is told what is not known. Throws Error(bad_request): `option
 // "k" must be of type t`.
+// `fallback`: options where nobody else says anything.
 void prepare(Request& request, ModelSpec& spec, const ResolvedModel& model, const LoadDefaults& defaults,
-             const std::function<void(const std::string&)>& warn);
+             const std::function<void(const std::string&)>& warn, const json::object& fallback = {});
 
 // "ember:latest" names the model in the binary.
 inline constexpr std::string_view builtin_model_name = "ember:latest";

@@ -140,32 +140,26 @@ json::array capabilities_of(const ResolvedModel& model, const Catalog& catalog) 
     for (const std::string& c : model.installed->config.capabilities) add_unique(list, c);
   }
   if (model.installed && model.parts.model.empty()) return list;
-  const auto what = catalog.inspect(model.parts.model.string());
+  const auto what = catalog.inspect(model);
   for (const Json& c : what->at("capabilities").as_array()) add_unique(list, c.as_string());
   if (!model.parts.projectors.empty()) add_unique(list, "vision");
-  // The Go template is looked at as text here: parsing it is the worker's business.
-  const std::string go = model.parts.prompt_template.value_or("");
-  if (go.find(".Tools") != std::string::npos) add_unique(list, "tools");
-  if (go.find(".Suffix") != std::string::npos) add_unique(list, "insert");
-  if (go.find(".Thinking") != std::string::npos) add_unique(list, "thinking");
   return list;
 }
 
 json::object show_json(const ResolvedModel& model, const Catalog& catalog, const Json& request) {
   const bool verbose = fields::flag(request, "verbose").value_or(false);
-  const auto what = catalog.inspect(model.parts.model.string(), verbose);
+  const auto what = catalog.inspect(model, verbose);
   const std::string system = fields::text(request, "system").value_or(model.parts.system.value_or(""));
   json::object params = model.parts.params;
   if (const json::object* options = fields::object(request, "options")) {
     for (const auto& [key, value] : *options) params[key] = value;
   }
-  const std::string source = model.parts.prompt_template.value_or(text_of(*what, "template"));
   json::object o;
   if (!model.parts.licenses.empty()) o["license"] = fmt::format("{}", fmt::join(model.parts.licenses, "\n"));
   // A Jinja template stays in the weights' file: a Modelfile knows Go templates only.
   o["modelfile"] = modelfile_of(model, params, system, model.parts.prompt_template.value_or(""));
   if (!params.empty()) o["parameters"] = parameter_lines(params);
-  o["template"] = source;
+  o["template"] = what->at("template");
   if (!system.empty()) o["system"] = system;
   o["details"] = details_json(model, catalog, false);
   if (!model.parts.messages.empty()) o["messages"] = model.parts.messages;

@@ -102,8 +102,9 @@ void take(const Option& option, const Json& value, Request& request, ModelSpec& 
 }
 
 void take_options(Request& request, ModelSpec& spec, const ResolvedModel& model,
-                  const std::function<void(const std::string&)>& warn) {
-  json::object merged = model.parts.params;
+                  const std::function<void(const std::string&)>& warn, const json::object& fallback) {
+  json::object merged = fallback;
+  for (const auto& [key, value] : model.parts.params) merged[key] = value;
   for (const auto& [key, value] : request.sampling.options.as_object()) {
     if (!value.is_null()) merged[key] = value;
   }
@@ -118,6 +119,10 @@ void take_options(Request& request, ModelSpec& spec, const ResolvedModel& model,
       take(*option, value, request, spec, sampling);
     } else if (name == "logit_bias") {
       sampling[name] = value;
+    } else if (name == "grammar") {
+      if (!value.is_string()) wrong(name, "string");
+      if (request.format.is_null() && !value.as_string().empty())
+        request.format = json::object{{"gbnf", value}};
     } else {
       warn(fmt::format("option \"{}\" is not known and has no effect", name));
     }
@@ -139,8 +144,10 @@ ChatMessage message_of(const Json& m) {
 }  // namespace
 
 void prepare(Request& request, ModelSpec& spec, const ResolvedModel& model, const LoadDefaults& defaults,
-             const std::function<void(const std::string&)>& warn) {
-  take_options(request, spec, model, warn);
+             const std::function<void(const std::string&)>& warn, const json::object& fallback) {
+  take_options(request, spec, model, warn, fallback);
+  request.full_model = model.full;
+  if (model.installed) request.parser = model.installed->config.parser;
   request.go_template = model.parts.prompt_template;
   request.prefer_go = defaults.prefer_go;
   if (request.model.empty()) request.model = model.display;

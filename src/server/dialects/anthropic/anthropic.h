@@ -9,7 +9,8 @@ namespace hearth::anthropic {
 Call parse_messages(const Json& body, const Stamp& stamp);
 Call parse_count_tokens(const Json& body, const Stamp& stamp);
 
-ErrorReply error(const Error& error);
-json::object error_json(const Error& error);
+// `request` is an id for the log; `status` 0: that of the error's code.
+ErrorReply error(const Error& error, const std::string& request = {}, int status = 0);
+json::object error_json(const Error& error, const std::string& request = {}, int status = 0);
 
 }  // namespace hearth::anthropic

@@ -4,6 +4,7 @@
 #include "server/dialects/anthropic/replies.h"
 #include "server/dialects/fields.h"
 #include "server/dialects/ollama/requests.h"
+#include "server/dialects/tools.h"
 
 namespace hearth::anthropic {
 namespace {
@@ -69,24 +70,20 @@ void add_messages(const Json& m, std::vector<ChatMessage>& out) {
   if (other || content->as_array().empty()) out.push_back(std::move(message));
 }
 
-Json tools_of(const Json& body) {
+void add_tools(const Json& body, Request& r) {
   const json::array* tools = fields::list(body, "tools");
-  if (tools == nullptr) return nullptr;
-  const json::object* choice = fields::object(body, "tool_choice");
-  const std::string kind = choice == nullptr ? "auto" : fields::text(*choice, "type").value_or("auto");
-  const std::string wanted = choice == nullptr ? "" : fields::text(*choice, "name").value_or("");
-  if (kind == "none") return nullptr;
   json::array list;
-  for (const Json& t : *tools) {
+  for (const Json& t : tools != nullptr ? *tools : json::array()) {
     if (fields::text(t, "type").value_or("").starts_with("web_search")) continue;
-    const std::string name = fields::text(t, "name").value_or("");
-    if (kind == "tool" && name != wanted) continue;
-    json::object function{{"name", name}};
+    json::object function{{"name", fields::text(t, "name").value_or("")}};
     if (const auto text = fields::text(t, "description")) function["description"] = *text;
     if (const json::object* schema = fields::object(t, "input_schema")) function["parameters"] = *schema;
     list.push_back({{"type", "function"}, {"function", std::move(function)}});
   }
-  return list.empty() ? Json() : Json(std::move(list));
+  const json::object* choice = fields::object(body, "tool_choice");
+  const Json chosen = choice != nullptr ? Json(*choice) : Json();
+  choose_tools(r, list, choice != nullptr && !list.empty() ? &chosen : nullptr);
+  r.calls.several = !fields::flag(chosen, "disable_parallel_tool_use").value_or(false);
 }
 
 ThinkChoice think_of(const Json& body) {
@@ -114,7 +111,8 @@ Call common(const Json& body) {
   const json::array* messages = fields::list(body, "messages");
   if (messages == nullptr || messages->empty()) refuse("messages is required", "send at least one message");
   for (const Json& m : *messages) add_messages(m, r.messages);
-  r.tools = tools_of(body);
+  r.chat = true;
+  add_tools(body, r);
   r.think = think_of(body);
   return call;
 }
@@ -150,16 +148,23 @@ Call parse_count_tokens(const Json& body, const Stamp&) {
   return call;
 }
 
-json::object error_json(const Error& e) {
-  const int status = ollama::status_of(e.code);
+json::object error_json(const Error& e, const std::string& request, int status) {
+  if (status == 0) status = ollama::status_of(e.code);
   const char* type = status == 400   ? "invalid_request_error"
+                     : status == 401 ? "authentication_error"
+                     : status == 403 ? "permission_error"
                      : status == 404 ? "not_found_error"
+                     : status == 429 ? "rate_limit_error"
                      : status == 503 ? "overloaded_error"
                                      : "api_error";
   const std::string text = e.remedy.empty() ? e.message : fmt::format("{} ({})", e.message, e.remedy);
-  return {{"type", "error"}, {"error", json::object{{"type", type}, {"message", text}}}};
+  json::object o{{"type", "error"}, {"error", json::object{{"type", type}, {"message", text}}}};
+  if (!request.empty()) o["request_id"] = "req_" + request;
+  return o;
 }
 
-ErrorReply error(const Error& e) { return {ollama::status_of(e.code), json::serialize(error_json(e))}; }
+ErrorReply error(const Error& e, const std::string& request, int status) {
+  return {status != 0 ? status : ollama::status_of(e.code), json::serialize(error_json(e, request, status))};
+}
 
 }  // namespace hearth::anthropic

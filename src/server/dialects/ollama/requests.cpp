@@ -6,6 +6,7 @@
 
 #include "server/dialects/fields.h"
 #include "server/dialects/ollama/replies.h"
+#include "server/dialects/tools.h"
 
 namespace hearth::ollama {
 namespace {
@@ -133,8 +134,9 @@ Call parse_chat(const Json& body, const Stamp& stamp) {
   if (const json::array* messages = fields::list(body, "messages")) {
     for (const Json& m : *messages) r.messages.push_back(message_of(m, call.model));
   }
-  if (const json::array* tools = fields::list(body, "tools"); tools != nullptr && !tools->empty())
-    r.tools = *tools;
+  r.chat = true;
+  const json::array* tools = fields::list(body, "tools");
+  choose_tools(r, tools != nullptr ? *tools : json::array(), fields::find(body, "tool_choice"));
   r.logprobs = logprobs;
   r.format = format_of(body);
   r.think = fields::think(body);
@@ -183,6 +185,7 @@ int status_of(Code code) noexcept {
   switch (code) {
     case Code::bad_request: return 400;
     case Code::not_found: return 404;
+    case Code::forbidden: return 403;
     case Code::unsupported: return 501;
     case Code::busy: return 503;
     case Code::cancelled: return 499;

@@ -8,6 +8,7 @@
 #include "server/dialects/openai/openai.h"
 #include "server/dialects/openai/parts.h"
 #include "server/dialects/openai/replies.h"
+#include "server/dialects/tools.h"
 
 namespace hearth::openai {
 namespace {
@@ -143,25 +144,6 @@ ThinkChoice think_of(const Json& body) {
   return effort.empty() ? fields::think(body) : effort_of(effort);
 }
 
-Json tools_of(const Json& body) {
-  const json::array* tools = fields::list(body, "tools");
-  if (tools == nullptr || tools->empty()) return nullptr;
-  const Json* choice = fields::find(body, "tool_choice");
-  if (choice == nullptr || *choice == "auto") return *tools;
-  if (*choice == "none") return nullptr;
-  if (*choice == "required") return *tools;
-  // One tool is named: only that one is shown.
-  const json::object* function = fields::object(*choice, "function");
-  const std::string name = function == nullptr ? "" : fields::text(*function, "name").value_or("");
-  json::array chosen;
-  for (const Json& t : *tools) {
-    const json::object* f = fields::object(t, "function");
-    if (f != nullptr && fields::text(*f, "name").value_or("") == name) chosen.push_back(t);
-  }
-  if (chosen.empty()) refuse("tool_choice names a tool that is not among the tools", "name one of them");
-  return chosen;
-}
-
 std::optional<uint32_t> logprobs_of(const Json& body) {
   if (!fields::flag(body, "logprobs").value_or(false)) return std::nullopt;
   const int64_t best = fields::integer(body, "top_logprobs").value_or(0);
@@ -169,20 +151,43 @@ std::optional<uint32_t> logprobs_of(const Json& body) {
   return static_cast<uint32_t>(best);
 }
 
-std::vector<std::string> texts_of(const Json& body, const char* key, const char* wrong) {
+// Texts, or the tokens of texts.
+struct Inputs {
+  std::vector<std::string> texts;
+  std::vector<std::vector<int32_t>> tokens;
+};
+
+std::vector<int32_t> tokens_of(const json::array& list, const char* wrong) {
+  std::vector<int32_t> tokens;
+  for (const Json& t : list) {
+    if (!t.is_number()) refuse(wrong, "send texts, or arrays of token ids");
+    tokens.push_back(t.to_number<int32_t>());
+  }
+  return tokens;
+}
+
+Inputs inputs_of(const Json& body, const char* key, const char* wrong) {
   const Json* at = fields::find(body, key);
   if (at == nullptr) refuse(wrong, "send a text or an array of texts");
-  if (at->is_string()) return {std::string(at->as_string())};
+  if (at->is_string()) return {{std::string(at->as_string())}, {}};
   if (!at->is_array() || at->as_array().empty()) refuse(wrong, "send a text or an array of texts");
-  std::vector<std::string> list;
-  for (const Json& s : at->as_array()) {
-    if (s.is_number() || s.is_array())
-      refuse(fmt::format("{}: arrays of token ids are not supported", wrong), "send text");
-    if (!s.is_string()) refuse(wrong, "send a text or an array of texts");
-    list.emplace_back(s.as_string());
+  const json::array& list = at->as_array();
+  Inputs inputs;
+  if (list.front().is_number()) return {{}, {tokens_of(list, wrong)}};
+  for (const Json& s : list) {
+    if (s.is_array() && inputs.texts.empty()) {
+      inputs.tokens.push_back(tokens_of(s.as_array(), wrong));
+    } else if (s.is_string() && inputs.tokens.empty()) {
+      inputs.texts.emplace_back(s.as_string());
+    } else {
+      refuse(wrong, "send a text or an array of texts");
+    }
   }
-  return list;
+  return inputs;
 }
+
+// What the reference forces; here the model's own parameters come first.
+json::object fallback() { return {{"temperature", 1.0}, {"top_p", 1.0}}; }
 
 }  // namespace
 
@@ -227,11 +232,15 @@ Call parse_chat(const Json& body, const Stamp& stamp) {
     refuse("[] is too short - 'messages'", "send at least one message");
   std::map<std::string, std::string> names;
   for (const Json& m : *messages) r.messages.push_back(message_of(m, names));
-  r.tools = tools_of(body);
+  r.chat = true;
+  const json::array* tools = fields::list(body, "tools");
+  choose_tools(r, tools != nullptr ? *tools : json::array(), fields::find(body, "tool_choice"));
+  r.calls.several = fields::flag(body, "parallel_tool_calls").value_or(true);
   r.format = format_of(body);
   r.think = think_of(body);
   r.logprobs = logprobs_of(body);
   call.requests = repeated(r, choices(body));
+  call.fallback = fallback();
   ReplyOptions options = reply_options(body);
   options.logprobs = r.logprobs.has_value();
   call.reply = chat_reply(call, stamp, options);
@@ -248,7 +257,8 @@ Call parse_completion(const Json& body, const Stamp& stamp) {
   ReplyOptions options = reply_options(body);
   options.logprobs = r.logprobs.has_value();
   const size_t n = choices(body);
-  for (const std::string& prompt : texts_of(body, "prompt", "invalid prompt")) {
+  const Inputs inputs = inputs_of(body, "prompt", "invalid prompt");
+  for (const std::string& prompt : inputs.texts) {
     r.messages.clear();
     if (suffix.empty()) {
       r.messages.push_back({"user", prompt});
@@ -259,6 +269,13 @@ Call parse_completion(const Json& body, const Stamp& stamp) {
     if (fields::flag(body, "echo").value_or(false)) options.echo = prompt;
     for (Request& one : repeated(r, n)) call.requests.push_back(std::move(one));
   }
+  for (const std::vector<int32_t>& tokens : inputs.tokens) {
+    r.raw = "";
+    r.plain = true;
+    r.context = tokens;
+    for (Request& one : repeated(r, n)) call.requests.push_back(std::move(one));
+  }
+  call.fallback = fallback();
   call.reply = completion_reply(call, stamp, options);
   return call;
 }
@@ -271,7 +288,9 @@ Call parse_embeddings(const Json& body, const Stamp&) {
     refuse("encoding_format must be float or base64", "use one of them");
   Request r;
   r.model = call.model;
-  r.embed = texts_of(body, "input", "invalid input");
+  Inputs inputs = inputs_of(body, "input", "invalid input");
+  r.embed = std::move(inputs.texts);
+  r.embed_tokens = std::move(inputs.tokens);
   call.requests = {std::move(r)};
   call.reply = embeddings_reply(call, format == "base64",
                                 static_cast<uint32_t>(std::clamp<int64_t>(

@@ -5,6 +5,7 @@
 #include "server/dialects/openai/openai.h"
 #include "server/dialects/openai/parts.h"
 #include "server/dialects/openai/replies.h"
+#include "server/dialects/tools.h"
 
 namespace hearth::openai {
 namespace {
@@ -80,6 +81,7 @@ void add_tools(const json::array& tools, const std::string& space, json::array& 
       if (const auto text = fields::text(tool, "description")) function["description"] = *text;
       if (const json::object* parameters = fields::object(tool, "parameters"))
         function["parameters"] = *parameters;
+      if (fields::flag(tool, "strict").value_or(false)) function["strict"] = true;
       out.push_back({{"type", "function"}, {"function", std::move(function)}});
     }
   }
@@ -108,6 +110,10 @@ Call parse_responses(const Json& body, const Stamp& stamp) {
   if (fields::text(body, "previous_response_id")) {
     refuse("previous_response_id: this server keeps no responses", "send the whole conversation as input");
   }
+  if (fields::find(body, "conversation") != nullptr)
+    refuse("conversation: this server keeps no conversations", "send the whole conversation as input");
+  if (fields::flag(body, "background").value_or(false))
+    refuse("background: this server answers at once only", "leave it out");
   call.stream = fields::flag(body, "stream").value_or(false);
   call.keep_alive = fields::keep_alive(body);
   Conversation conversation;
@@ -134,9 +140,11 @@ Call parse_responses(const Json& body, const Stamp& stamp) {
   if (const json::array* tools = fields::list(body, "tools")) {
     json::array list;
     add_tools(*tools, "", list);
-    const Json* choice = fields::find(body, "tool_choice");
-    if (!list.empty() && (choice == nullptr || *choice != "none")) r.tools = std::move(list);
+    choose_tools(r, list, fields::find(body, "tool_choice"));
   }
+  r.chat = true;
+  r.calls.several = fields::flag(body, "parallel_tool_calls").value_or(true);
+  call.fallback = {{"temperature", 1.0}};
   if (const Json* reasoning = fields::find(body, "reasoning"))
     r.think = effort_of(fields::text(*reasoning, "effort").value_or(""));
   r.format = format_of(body);
