@@ -2,7 +2,8 @@
 """What the server itself costs, against a running `hearth serve` (OLLAMA_HOST) and its built-in model.
 
 Prints the time of a request beyond what the scheduler and the worker count themselves, and the processor time of the
-server process per streamed token. With a model's name as argument: tokens per second of 1, 4 and 16 clients together.
+server process per streamed token. With a model's name as argument: tokens per second of 1, 4 and 16 clients together,
+and how long a running stream waits for its next token while prompts of others are read.
 """
 import http.client
 import json
@@ -68,10 +69,44 @@ def together(model, clients):
     return sum(counts) / (time.perf_counter() - begin)
 
 
+def stream_times(model, arrived, over):
+    connection = http.client.HTTPConnection(host)
+    # The grammar keeps models of made-up weights from tokens that show nothing.
+    options = {"num_predict": 5000, "temperature": 1, "seed": 7, "grammar": "root ::= [a-z]+"}
+    connection.request("POST", "/api/generate", json.dumps(dict(model=model, prompt="Once", raw=True, options=options)))
+    reply = connection.getresponse()
+    while not over.is_set() and reply.readline():
+        arrived.append(time.perf_counter())
+    connection.close()
+
+
+def stalls(model, words):
+    arrived, tokens, over = [], [], threading.Event()
+    stream = threading.Thread(target=stream_times, args=(model, arrived, over))
+    stream.start()
+    while len(arrived) < 20:
+        time.sleep(0.01)
+    begin = time.perf_counter()
+    for number in range(3):
+        prompt = " ".join(f"word{number}{i}" for i in range(words))
+        said = json.loads(ask(http.client.HTTPConnection(host), model=model, prompt=prompt, raw=True, stream=False,
+                              options={"num_predict": 1}))
+        tokens.append(said.get("prompt_eval_count", 0))
+    end = time.perf_counter()
+    over.set()
+    stream.join()
+    gaps = sorted(b - a for a, b in zip(arrived, arrived[1:]) if begin <= b <= end)
+    if not gaps:
+        sys.exit("the stream ended before the prompts were read: use a larger num_predict")
+    print(f"while prompts of {tokens} tokens are read ({end - begin:.1f} s): a running stream waits at most "
+          f"{gaps[-1] * 1e3:.0f} ms for a token, in the median {statistics.median(gaps) * 1e3:.0f} ms")
+
+
 if len(sys.argv) > 1:
     together(sys.argv[1], 1)  # loads it
     for clients in (1, 4, 16):
         print(f"{clients:2} clients: {together(sys.argv[1], clients):.1f} tokens/s")
+    stalls(sys.argv[1], 150)
 else:
     first_token()
     per_token()

@@ -11,14 +11,15 @@
 namespace hearth {
 
 // How many threads are worth starting, and why: affinity ∩ cgroup quota (v1 and v2, every ancestor, rounded
-// down, at least one) ∩ one per physical core.
+// down, at least one) ∩ one per physical core of the fastest kind. Threads wait for each other after every
+// stage: slower cores would only make the others wait.
 struct ThreadBudget {
   uint32_t threads = 1;
   bool quota = false;  // a cgroup limits CPU time: never spin then
-  std::string reason;  // "2 of 16 processors: cgroup quota 2.5 in /sys/fs/cgroup/…"
+  std::string reason;  // "8 physical core(s) of 24 allowed processor(s), 8 slower core(s) left out"
 };
 
-// `root` replaces "/" in tests.
+// `root` replaces "/" in tests, where the affinity is what root/proc/self/status says.
 ThreadBudget thread_budget(const std::string& root = "");
 
 // A fixed team: run(f) calls f(thread) on every thread, the caller being thread 0, and returns when all are

@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "cli/api_client.h"
 #include "cli/commands.h"
 #include "cli/local_worker.h"
 #include "protocol/probe.h"
@@ -40,6 +41,24 @@ constexpr std::array commands{
 // Commands of the reference that this version does not have yet: better a clear word than "unknown".
 constexpr std::array later{"plan", "eval", "token", "verify"};
 
+// Of the reference, and of accounts and other people's programs: not coming.
+constexpr std::array never{"signin", "login", "signout", "logout", "launch"};
+
+// Scripts cut the text behind "version is" to learn what a server can: its answer counts, if there is one.
+std::string version_text() {
+  try {
+    const Json answer = ApiClient::connect().call("GET", "/api/version");
+    const Json* own = answer.as_object().if_contains("hearth");
+    const bool same = own != nullptr && *own == version;
+    return fmt::format(
+        "hearth version is {}{}", std::string_view(answer.at("version").as_string()),
+        same ? fmt::format("\nhearth's own is {}", version) : fmt::format("\nclient version is {}", version));
+  } catch (const std::exception&) {
+    fmt::print(stderr, "Warning: could not connect to a running server\n");
+    return fmt::format("hearth version is {}", version);
+  }
+}
+
 void print_error(const std::string& line) { fmt::print(stderr, "Error: {}\n", line); }
 
 int explain_parse_error(const CLI::App& app, const CLI::ParseError& error,
@@ -50,6 +69,10 @@ int explain_parse_error(const CLI::App& app, const CLI::ParseError& error,
   if (!arguments.empty() && std::find(later.begin(), later.end(), arguments.front()) != later.end()) {
     print_error(
         fmt::format("the command '{}' is not in this version (hearth {})", arguments.front(), version));
+    return 1;
+  }
+  if (!arguments.empty() && std::find(never.begin(), never.end(), arguments.front()) != never.end()) {
+    print_error(fmt::format("{}: hearth knows no accounts and starts no other programs", arguments.front()));
     return 1;
   }
   if (!arguments.empty() && !arguments.front().starts_with('-') && app.get_subcommands().empty()) {
@@ -74,7 +97,7 @@ int run_program(std::vector<std::string> arguments) {
   if (arguments.size() == 1 && arguments.front() == convert_child_role)
     return run_conversion(child_socket, child_socket);
   CLI::App app("hearth serves large language models on the hardware the house has", "hearth");
-  app.set_version_flag("-v,--version", fmt::format("hearth version is {}", version));
+  app.set_version_flag("-v,--version", version_text);
   app.require_subcommand(0, 1);
   for (const Command& command : commands) {
     command.add(*app.add_subcommand(command.name, command.summary)->fallthrough(false));

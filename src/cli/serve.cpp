@@ -28,10 +28,12 @@ void set_up_log() {
   auto log = spdlog::stderr_color_mt("serve");
   log->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
   const std::string debug = setting("DEBUG");
-  const bool quiet = debug == "-1" || debug == "-2";
-  log->set_level(quiet                           ? spdlog::level::warn
-                 : debug.empty() || debug == "0" ? spdlog::level::info
-                                                 : spdlog::level::debug);
+  const bool number = !debug.empty() && debug.find_first_not_of("-0123456789") == std::string::npos;
+  const int level = number ? std::atoi(debug.c_str()) : bool_setting("DEBUG", false) ? 1 : 0;
+  log->set_level(level <= -2  ? spdlog::level::err
+                 : level < 0  ? spdlog::level::warn
+                 : level == 0 ? spdlog::level::info
+                              : spdlog::level::debug);
   spdlog::set_default_logger(log);
 }
 
@@ -53,6 +55,12 @@ ServerOptions options_from_environment(const std::string& version) {
   if (!o.address.warning.empty()) spdlog::warn("OLLAMA_HOST: {}", o.address.warning);
   o.origins = setting("ORIGINS");
   o.token = setting("TOKEN");
+  o.tls_certificate = setting("TLS_CERTIFICATE");
+  o.tls_key = setting("TLS_KEY");
+  if (o.tls_certificate.empty() != o.tls_key.empty()) {
+    throw Error(Code::bad_request, "TLS needs both a certificate and its key",
+                "set HEARTH_TLS_CERTIFICATE and HEARTH_TLS_KEY to PEM files");
+  }
   const std::string models = setting("MODELS");
   o.models = models.empty() ? home() / ".ollama" / "models" : std::filesystem::path(models);
   o.key_file = home() / ".ollama" / "id_ed25519";
@@ -76,6 +84,7 @@ ServerOptions options_from_environment(const std::string& version) {
 
 void log_configuration(ServerOptions o, const Server& server) {
   if (o.address.scheme != "unix") o.address.port = server.port();
+  if (o.address.scheme != "unix" && !o.tls_certificate.empty()) o.address.scheme = "https";
   spdlog::info("hearth {}, API of Ollama {}, models in {}", o.version, api_version, o.models.string());
   spdlog::info("listening on {}", o.address.scheme == "unix" ? o.address.path : o.address.dial());
   spdlog::info(
@@ -123,7 +132,9 @@ void add_serve(CLI::App& app) {
       "OLLAMA_KV_CACHE_TYPE,\n"
       "OLLAMA_NUM_PARALLEL, OLLAMA_MAX_LOADED_MODELS, OLLAMA_MAX_QUEUE, OLLAMA_LOAD_TIMEOUT, "
       "OLLAMA_ORIGINS,\n"
-      "OLLAMA_NOPRUNE, OLLAMA_GO_TEMPLATE, OLLAMA_DEBUG; HEARTH_TOKEN, HEARTH_CPU, HEARTH_THREADS.\n"
+      "OLLAMA_NOPRUNE, OLLAMA_GO_TEMPLATE, OLLAMA_DEBUG; HEARTH_TOKEN, HEARTH_TLS_CERTIFICATE, "
+      "HEARTH_TLS_KEY,\n"
+      "HEARTH_CPU, HEARTH_THREADS.\n"
       "Each OLLAMA_X may be written HEARTH_X, which wins.");
   app.callback([] { serve(); });
 }

@@ -32,6 +32,7 @@ constexpr std::array shapes{
     ModelShape{"llama3.1-8b", "llama", 32, 4096, 14336, 32, 8, 128, 128256, 131072, 5e5F, 1e-5F, false},
     ModelShape{"mistral-7b", "llama", 32, 4096, 14336, 32, 8, 128, 32768, 32768, 1e6F, 1e-5F, false},
     ModelShape{"tinyllama-1.1b", "llama", 22, 2048, 5632, 32, 4, 64, 32000, 2048, 1e4F, 1e-5F, false},
+    ModelShape{"llama-110m", "llama", 12, 768, 2048, 12, 12, 64, 32000, 1024, 1e4F, 1e-5F, true},
     ModelShape{"smollm2-360m", "llama", 32, 960, 2560, 15, 5, 64, 49152, 8192, 1e5F, 1e-5F, true},
     ModelShape{"smollm2-1.7b", "llama", 24, 2048, 8192, 32, 32, 64, 49152, 8192, 1.3e5F, 1e-5F, true},
     ModelShape{"gemma3-4b", "gemma3", 34, 2560, 10240, 8, 4, 256, 262208, 131072, 1e6F, 1e-6F, true},

@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -17,6 +18,15 @@
 
 namespace hearth {
 
+// What /metrics tells.
+struct Metrics {
+  std::map<int, uint64_t> answers;  // by HTTP status
+  uint64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0, failed = 0;
+  double prompt_seconds = 0, generation_seconds = 0;
+
+  void count(const Piece& piece);
+};
+
 // What every route works with.
 struct House {
   House(const boost::asio::any_io_executor& on, ServerOptions opt, std::unique_ptr<WorkerFactory> workers);
@@ -29,6 +39,7 @@ struct House {
   Scheduler scheduler;
   boost::asio::thread_pool threads{16};  // for what blocks: files, registries, children
   std::mt19937_64 random{std::random_device{}()};
+  Metrics metrics;
 
   // The fields of /api/ps that tell of devices.
   void show_devices(const Report& report);
@@ -65,10 +76,12 @@ struct HttpRoute {
 std::span<const HttpRoute> inference_routes();
 std::span<const HttpRoute> model_routes();
 std::span<const HttpRoute> transfer_routes();
+std::span<const HttpRoute> service_routes();
 
 inline constexpr std::string_view json_type = "application/json; charset=utf-8";
-// No body of a request is read into memory beyond this; blobs are streamed to the disk.
-inline constexpr size_t most_body = size_t{512} << 20;
+// No body of a request is read into memory beyond this, or unpacked beyond that; blobs are streamed to the
+// disk.
+inline constexpr size_t most_body = size_t{512} << 20, most_unpacked = 20'000'000;
 
 // The body as a JSON object. Throws Error(bad_request).
 Awaitable<Json> read_json(Exchange& exchange);

@@ -13,6 +13,7 @@
 #include "server/dialects/openai/openai.h"
 #include "server/house.h"
 #include "server/http/access.h"
+#include "server/http/encoding.h"
 #include "server/http/listener.h"
 
 namespace hearth {
@@ -53,7 +54,7 @@ struct Found {
 
 Found find_route(std::string_view method, std::string_view path) {
   Found found;
-  for (const auto group : {inference_routes(), model_routes(), transfer_routes()}) {
+  for (const auto group : {inference_routes(), model_routes(), transfer_routes(), service_routes()}) {
     for (const HttpRoute& r : group) {
       if (!route_matches(r, path)) continue;
       found.path_known = true;
@@ -64,10 +65,11 @@ Found find_route(std::string_view method, std::string_view path) {
   return found;
 }
 
-ErrorReply error_reply(DialectKind dialect, const Error& e) {
+// `request`: an id that some dialects tell; `status` 0: that of the error's code.
+ErrorReply error_reply(DialectKind dialect, const Error& e, const std::string& request, int status = 0) {
   switch (dialect) {
     case DialectKind::openai: return openai::error(e);
-    case DialectKind::anthropic: return anthropic::error(e);
+    case DialectKind::anthropic: return anthropic::error(e, request, status);
     case DialectKind::ollama: break;
   }
   return ollama::error(e);
@@ -101,6 +103,17 @@ House::House(const boost::asio::any_io_executor& on, ServerOptions opt,
       scheduler(workers == nullptr ? Scheduler(on, options.policy)
                                    : Scheduler(on, options.policy, std::move(workers))) {}
 
+void Metrics::count(const Piece& piece) {
+  if (std::holds_alternative<from_child::Failed>(piece)) ++failed;
+  const auto* done = std::get_if<from_child::Done>(&piece);
+  if (done == nullptr) return;
+  prompt_tokens += done->statistics.prompt_tokens;
+  cached_tokens += done->statistics.cached_tokens;
+  generated_tokens += done->statistics.generated_tokens;
+  prompt_seconds += done->statistics.prompt;
+  generation_seconds += done->statistics.generation;
+}
+
 std::string House::random_id(size_t length) {
   constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz0123456789";
   std::string id;
@@ -122,7 +135,8 @@ json::object House::shown_devices() const {
 }
 
 Awaitable<Json> read_json(Exchange& exchange) {
-  const std::string body = co_await exchange.body(most_body);
+  std::string body = co_await exchange.body(most_body);
+  body = unpacked(std::move(body), exchange.header("Content-Encoding"), most_unpacked);
   co_return fields::parse_body(body);
 }
 
@@ -145,7 +159,7 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
 
   void listen() {
     listener_ =
-        std::make_unique<HttpListener>(house_->executor, house_->options.address,
+        std::make_unique<HttpListener>(house_->executor, house_->options.address, tls_entrance(),
                                        [self = weak_from_this()](Exchange& exchange) -> Awaitable<void> {
                                          const auto impl = self.lock();
                                          if (impl != nullptr) co_await impl->handle(exchange);
@@ -161,6 +175,12 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
         house->options.log(fmt::format("the store was not tidied: {}", e.what()));
       }
     });
+  }
+
+  std::unique_ptr<TlsEntrance> tls_entrance() const {
+    const ServerOptions& o = house_->options;
+    if (o.tls_certificate.empty() && o.tls_key.empty()) return nullptr;
+    return std::make_unique<TlsEntrance>(o.tls_certificate, o.tls_key);
   }
 
   uint16_t port() const { return listener_->port(); }
@@ -184,16 +204,27 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
       failed = e;
     } catch (const boost::system::system_error& e) {
       exchange.close_after();
-      throw;  // the client is gone
+      note(exchange, begin, "the client has left");
+      throw;
     } catch (const std::exception& e) {
       failed.emplace(Code::bug, fmt::format("a fault of hearth: {}", e.what()),
                      "please report it with the log");
     }
-    if (failed) co_await report(exchange, *failed);
+    try {
+      if (failed) co_await report(exchange, *failed);
+    } catch (const boost::system::system_error&) {  // nobody is there any more to hear it
+      exchange.close_after();
+    }
+    note(exchange, begin, failed ? failed->what() : "");
+  }
+
+  void note(const Exchange& exchange, std::chrono::steady_clock::time_point begin,
+            const std::string& failed) {
     const double ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-    house_->options.log(fmt::format("{} {} {} {:.1f} ms{}", exchange.status(), exchange.method(),
-                                    exchange.path(), ms, failed ? fmt::format(": {}", failed->what()) : ""));
+    ++house_->metrics.answers[exchange.status()];
+    house_->options.log(fmt::format("{} {} {} {:.1f} ms{}{}", exchange.status(), exchange.method(),
+                                    exchange.path(), ms, failed.empty() ? "" : ": ", failed));
   }
 
   Awaitable<void> report(Exchange& exchange, const Error& e) {
@@ -207,7 +238,8 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
       co_return;
     }
     if (e.code == Code::busy) exchange.add("Retry-After", "1");
-    const ErrorReply reply = error_reply(dialect_of(exchange.path()), e);
+    constexpr size_t id_length = 24;
+    const ErrorReply reply = error_reply(dialect_of(exchange.path()), e, house_->random_id(id_length));
     co_await exchange.send(reply.status, json_type, reply.body);
   }
 
@@ -217,9 +249,10 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
     for (const auto& [name, value] : verdict.headers) exchange.add(name, value);
     if (verdict.status == 401) {
       exchange.add("WWW-Authenticate", "Bearer");
-      const ErrorReply reply =
-          error_reply(dialect_of(exchange.path()), Error(Code::bad_request, "unauthorized: a token is needed",
-                                                         "send it as \"Authorization: Bearer TOKEN\""));
+      const ErrorReply reply = error_reply(dialect_of(exchange.path()),
+                                           Error(Code::forbidden, "unauthorized: a token is needed",
+                                                 "send it as \"Authorization: Bearer TOKEN\""),
+                                           "", 401);
       co_return co_await exchange.send(401, json_type, reply.body);
     }
     if (verdict.status != 0) co_return co_await exchange.send(verdict.status, "", "");

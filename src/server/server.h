@@ -19,6 +19,7 @@ struct ServerOptions {
   HostAddress address;
   std::string origins;  // OLLAMA_ORIGINS
   std::string token;    // asked for when not empty; required to listen beyond loopback
+  std::string tls_certificate = {}, tls_key = {};  // PEM files; both empty: plain HTTP
   std::filesystem::path models, key_file;
   bool prune = true;
   SchedulerPolicy policy;

@@ -13,7 +13,8 @@ namespace hearth {
 namespace {
 
 constexpr const char* chat_template =
-    "{%- for m in messages -%}<s>{{ m.role }}: {{ m.content }}{% for c in m.tool_calls or [] %}{{ "
+    "{# <tool_call></tool_call> #}{%- for m in messages -%}<s>{{ m.role }}: {{ m.content }}{% for c in "
+    "m.tool_calls or [] %}{{ "
     "c.function.name }}"
     "{% endfor %}</s>{%- endfor -%}{% if tools %}{{ tools | tojson }}{% endif %}<s>assistant:";
 

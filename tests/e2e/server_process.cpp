@@ -19,11 +19,11 @@
 namespace hearth::test {
 namespace {
 
-constexpr const char* listening = "listening on http://127.0.0.1:";
+constexpr const char* listening = "listening on http";
 
 }  // namespace
 
-ServerProcess::ServerProcess(const std::string& name)
+ServerProcess::ServerProcess(const std::string& name, const std::map<std::string, std::string>& settings)
     : folder_(std::filesystem::temp_directory_path() /
               ("hearth-" + name + "-" + std::to_string(::getpid()))) {
   std::filesystem::create_directories(folder_);
@@ -35,14 +35,17 @@ ServerProcess::ServerProcess(const std::string& name)
     ::setenv("HEARTH_HOST", "127.0.0.1:0", 1);
     ::setenv("HEARTH_MODELS", (folder_ / "models").c_str(), 1);
     ::setenv("HOME", folder_.c_str(), 1);
+    for (const auto& [key, value] : settings) ::setenv(key.c_str(), value.c_str(), 1);
     ::execl(program.c_str(), program.c_str(), "serve", nullptr);
     ::_exit(127);
   }
   for (int tries = 0; tries < 2000 && port_ == 0; ++tries) {
     const std::string text = log();
-    const size_t at = text.find(listening);
-    if (at != std::string::npos && text.find('\n', at) != std::string::npos)
-      port_ = std::atoi(text.c_str() + at + std::strlen(listening));
+    const size_t at = text.find(listening), end = at == std::string::npos ? at : text.find('\n', at);
+    if (end != std::string::npos) {
+      if (text.find("https://", at) < end) scheme_ = "https";
+      port_ = std::atoi(text.c_str() + text.rfind(':', end) + 1);
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   EXPECT_NE(port_, 0) << log();
@@ -67,12 +70,14 @@ std::string ServerProcess::log() const {
 }
 
 ServerProcess::Reply ServerProcess::send(const std::string& method, const std::string& path,
-                                         const std::string& body) const {
+                                         const std::string& body,
+                                         const std::vector<std::string>& headers) const {
   HttpClient client(HttpOptions{"test"});
   HttpRequest request;
   request.method = method;
   request.url = *Url::parse(url() + path);
   request.body = body;
+  request.headers = headers;
   request.body_limit = size_t{64} << 20;
   const HttpResponse r = client.send(request, {});
   Reply reply{r.status, std::string(r.header("content-type")), r.body, nullptr};

@@ -8,6 +8,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/local/connect_pair.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -43,8 +44,12 @@ constexpr size_t most_head = 64 << 10;
 
 class HttpListener::State : public std::enable_shared_from_this<State> {
  public:
-  State(const asio::any_io_executor& executor, ExchangeHandler handler)
-      : executor_(executor), handler_(std::move(handler)), tcp_(executor), local_(executor) {}
+  State(const asio::any_io_executor& executor, std::unique_ptr<TlsEntrance> tls, ExchangeHandler handler)
+      : executor_(executor),
+        tls_(std::move(tls)),
+        handler_(std::move(handler)),
+        tcp_(executor),
+        local_(executor) {}
 
   void listen(const HostAddress& address) {
     if (address.scheme == "unix") {
@@ -123,10 +128,30 @@ class HttpListener::State : public std::enable_shared_from_this<State> {
         co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, e));
         continue;
       }
-      if constexpr (std::is_same_v<Acceptor, tcp::acceptor>) socket.set_option(tcp::no_delay(true), e);
-      self->connections_.push_back(std::make_shared<Connection>(StreamSocket(std::move(socket))));
-      asio::co_spawn(self->executor_, serve(self, std::prev(self->connections_.end())), asio::detached);
+      if constexpr (std::is_same_v<Acceptor, tcp::acceptor>) {
+        socket.set_option(tcp::no_delay(true), e);
+        if (self->tls_ != nullptr) {
+          decrypt(self, std::move(socket));
+          continue;
+        }
+      }
+      begin(self, StreamSocket(std::move(socket)));
     }
+  }
+
+  static void begin(const std::shared_ptr<State>& self, StreamSocket socket) {
+    self->connections_.push_back(std::make_shared<Connection>(std::move(socket)));
+    asio::co_spawn(self->executor_, serve(self, std::prev(self->connections_.end())), asio::detached);
+  }
+
+  // What is decrypted arrives over a socket pair.
+  static void decrypt(const std::shared_ptr<State>& self, tcp::socket socket) {
+    Local::socket ours(self->executor_), theirs(self->executor_);
+    boost::system::error_code e;
+    asio::local::connect_pair(ours, theirs, e);
+    if (e) return;  // out of descriptors
+    asio::co_spawn(self->executor_, self->tls_->serve(std::move(socket), std::move(theirs)), asio::detached);
+    begin(self, StreamSocket(std::move(ours)));
   }
 
   // One connection until it ends. No exception leaves it.
@@ -195,6 +220,7 @@ class HttpListener::State : public std::enable_shared_from_this<State> {
   }
 
   asio::any_io_executor executor_;
+  std::unique_ptr<TlsEntrance> tls_;  // null: none
   ExchangeHandler handler_;
   tcp::acceptor tcp_;
   Local::acceptor local_;
@@ -204,8 +230,8 @@ class HttpListener::State : public std::enable_shared_from_this<State> {
 };
 
 HttpListener::HttpListener(const asio::any_io_executor& executor, const HostAddress& address,
-                           ExchangeHandler handler)
-    : state_(std::make_shared<State>(executor, std::move(handler))) {
+                           std::unique_ptr<TlsEntrance> tls, ExchangeHandler handler)
+    : state_(std::make_shared<State>(executor, std::move(tls), std::move(handler))) {
   state_->listen(address);
 }
 

@@ -7,6 +7,7 @@
 
 #include "http/host.h"
 #include "server/http/exchange.h"
+#include "server/http/tls.h"
 
 namespace hearth {
 
@@ -18,8 +19,9 @@ using ExchangeHandler = std::function<Awaitable<void>(Exchange&)>;
 class HttpListener {
  public:
   // Throws Error(io): "listen tcp …: address already in use".
+  // With `tls` TCP connections are encrypted.
   HttpListener(const boost::asio::any_io_executor& executor, const HostAddress& address,
-               ExchangeHandler handler);
+               std::unique_ptr<TlsEntrance> tls, ExchangeHandler handler);
   ~HttpListener();
   HttpListener(const HttpListener&) = delete;
   HttpListener& operator=(const HttpListener&) = delete;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "server/dialects/anthropic/anthropic.h"
 #include "server/dialects/dialect.h"
+#include "server/dialects/extras.h"
 #include "server/dialects/ollama/requests.h"
 #include "server/dialects/openai/openai.h"
 #include "server/events.h"
@@ -23,7 +24,9 @@ using Queue = Events<Event>;
 // A reader that lets so many pieces pile up is not reading.
 constexpr size_t most_waiting = 20000;
 
-bool empty(const Request& r) { return r.messages.empty() && !r.raw && r.embed.empty(); }
+bool empty(const Request& r) {
+  return r.messages.empty() && !r.raw && r.embed.empty() && r.embed_tokens.empty();
+}
 
 Stamp stamp_of(House& house) {
   constexpr size_t id_length = 24;
@@ -84,6 +87,7 @@ Awaitable<void> relay(House& house, Exchange& exchange, Call& call, Queue& queue
     }
     for (; event; event = queue.take()) {
       open -= last(event->piece) ? 1 : 0;
+      house.metrics.count(event->piece);
       bytes += call.reply->on(event->index, event->piece);
     }
     if (streams) co_await exchange.write(bytes);
@@ -106,13 +110,25 @@ Awaitable<void> unload(House& house, Exchange& exchange, Call& call, const Model
   co_await exchange.send(200, json_type, body);
 }
 
+// Renderers are code of another program.
+void warn_of_renderer(House& house, const ResolvedModel& model) {
+  if (!model.installed || model.installed->config.renderer.empty()) return;
+  const std::string line =
+      fmt::format("{} names the renderer \"{}\", which hearth does not have: its template is used instead",
+                  model.display, model.installed->config.renderer);
+  if (house.catalog.first_time(line)) house.options.log(line);
+}
+
 Awaitable<void> run(House& house, Exchange& exchange, Call call) {
   const ResolvedModel model = co_await house.blocking([&] { return house.catalog.resolve(call.model); });
+  warn_of_renderer(house, model);
   ModelSpec spec = house.catalog.spec(model);
   const bool idle = std::all_of(call.requests.begin(), call.requests.end(), empty);
   if (idle && call.keep_alive && call.keep_alive->count() == 0)
     co_return co_await unload(house, exchange, call, spec);
-  for (Request& r : call.requests) prepare(r, spec, model, house.catalog.defaults(), house.options.log);
+  for (Request& r : call.requests) {
+    prepare(r, spec, model, house.catalog.defaults(), house.options.log, call.fallback);
+  }
   if (idle) {
     // Only the model's own words would be asked then.
     for (Request& r : call.requests) r.messages.clear();
@@ -152,6 +168,19 @@ Awaitable<void> dialect(House& house, Exchange& exchange) {
   co_await run(house, exchange, parse(co_await read_json(exchange), stamp_of(house)));
 }
 
+template <Call (*parse)(const Json&, const Stamp&)>
+Awaitable<void> count(House& house, Exchange& exchange) {
+  Call call = parse(co_await read_json(exchange), stamp_of(house));
+  co_await run(house, exchange, extras::counting(std::move(call), "response.input_tokens"));
+}
+
+// There is no model yet that hears.
+Awaitable<void> transcriptions(House&, Exchange&) {
+  throw Error(Code::bad_request, "this server runs no audio model yet", "send text to a chat model");
+  co_return;
+}
+
+constexpr DialectKind native = DialectKind::ollama;
 constexpr HttpRoute routes[] = {
     {"POST", "/v1/chat/completions", DialectKind::openai, dialect<openai::parse_chat>},
     {"POST", "/v1/completions", DialectKind::openai, dialect<openai::parse_completion>},
@@ -162,7 +191,15 @@ constexpr HttpRoute routes[] = {
     {"POST", "/api/generate", DialectKind::ollama, generate},
     {"POST", "/api/chat", DialectKind::ollama, chat},
     {"POST", "/api/embed", DialectKind::ollama, embed},
-    {"POST", "/api/embeddings", DialectKind::ollama, embeddings}};
+    {"POST", "/api/embeddings", DialectKind::ollama, embeddings},
+    {"POST", "/v1/audio/transcriptions", DialectKind::openai, transcriptions},
+    {"POST", "/v1/chat/completions/input_tokens", DialectKind::openai, count<openai::parse_chat>},
+    {"POST", "/v1/responses/input_tokens", DialectKind::openai, count<openai::parse_responses>},
+    {"POST", "/tokenize", native, dialect<extras::parse_tokenize>},
+    {"POST", "/api/tokenize", native, dialect<extras::parse_tokenize>},
+    {"POST", "/detokenize", native, dialect<extras::parse_detokenize>},
+    {"POST", "/api/detokenize", native, dialect<extras::parse_detokenize>},
+    {"POST", "/apply-template", native, dialect<extras::parse_apply_template>}};
 
 }  // namespace
 

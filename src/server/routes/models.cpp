@@ -176,10 +176,6 @@ Awaitable<void> no_search(House&, Exchange& exchange) {
 Awaitable<void> no_recommendations(House&, Exchange& exchange) {
   co_await exchange.send(200, json_type, R"({"recommendations":[]})");
 }
-Awaitable<void> health(House&, Exchange& exchange) {
-  co_await exchange.send(200, json_type, R"({"status":"ok"})");
-}
-
 json::object listed(const InstalledModel& m) {
   return openai::model_json(m.name.short_display(), m.name.space, m.modified);
 }
@@ -225,8 +221,7 @@ constexpr HttpRoute routes[] = {
     {"POST", "/api/experimental/web_fetch", native, no_search},
     {"GET", "/api/experimental/model-recommendations", native, no_recommendations},
     {"GET", "/v1/models", DialectKind::openai, openai_models},
-    {"GET", "/v1/models/*", DialectKind::openai, openai_model},
-    {"GET", "/health", native, health}};
+    {"GET", "/v1/models/*", DialectKind::openai, openai_model}};
 
 }  // namespace
 

@@ -86,6 +86,47 @@ test('structured output is what the schema says', async () => {
   assert.ok(object.choices[0].message.content.startsWith('{'));
 });
 
+const random = process.env.HEARTH_RANDOM_MODEL; // random weights: what it says is a call only if it must be one
+const tools = ['paint', 'draw'].map((name) => ({ type: 'function', function: { name, parameters: { type: 'object',
+  properties: { color: { enum: ['red', 'blue'] }, times: { type: 'integer', minimum: 0, maximum: 9 } },
+  required: ['color', 'times'] } } }));
+const paint = (more) => ({ model: random, messages: [{ role: 'user', content: 'x' }], tools, parallel_tool_calls: false, temperature: 1.2, ...more });
+const check = (call, name) => {
+  assert.ok(name ? call.function.name === name : ['paint', 'draw'].includes(call.function.name));
+  const args = JSON.parse(call.function.arguments);
+  assert.ok(['red', 'blue'].includes(args.color) && args.times >= 0 && args.times <= 9);
+};
+
+test('calls of tools can be demanded, and are what the schema says', async () => {
+  for (let seed = 1; seed <= 3; seed++) {
+    const reply = await client.chat.completions.create(paint({ tool_choice: 'required', seed }));
+    assert.equal(reply.choices[0].finish_reason, 'tool_calls');
+    assert.equal(reply.choices[0].message.tool_calls.length, 1);
+    check(reply.choices[0].message.tool_calls[0]);
+  }
+  const named = await client.chat.completions.create(paint({ tool_choice: { type: 'function', function: { name: 'draw' } } }));
+  check(named.choices[0].message.tool_calls[0], 'draw');
+  const calls = [];
+  for await (const chunk of await client.chat.completions.create(paint({ tool_choice: 'required', stream: true }))) {
+    calls.push(...(chunk.choices[0]?.delta?.tool_calls ?? []));
+  }
+  check(calls[0]);
+  const response = await client.responses.create({ model: random, input: 'x', tool_choice: 'required', parallel_tool_calls: false,
+    tools: tools.map((t) => ({ type: 'function', ...t.function })) });
+  const item = response.output.find((o) => o.type === 'function_call');
+  check({ function: item });
+  const none = await client.chat.completions.create(paint({ tool_choice: 'none', max_tokens: 5 }));
+  assert.equal(none.choices[0].message.tool_calls, undefined);
+});
+
+test('tokens are prompts and inputs too', async () => {
+  const text = await client.embeddings.create({ model: embedder, input: [[72, 105], [72]], encoding_format: 'float' });
+  assert.equal(text.data.length, 2);
+  const reply = await client.completions.create({ model: random, prompt: [72, 105], max_tokens: 3 });
+  assert.equal(reply.usage.prompt_tokens, 2);
+  await assert.rejects(client.embeddings.create({ model: embedder, input: [[99999999]] }), OpenAI.BadRequestError);
+});
+
 test('responses, whole and as a stream', async () => {
   const whole = await client.responses.create({ model, temperature: 0, instructions: 'Be brief.', input: 'What is 3 + 4?' });
   assert.equal(whole.status, 'completed');

@@ -1,0 +1,81 @@
+// Routes for whoever looks after the server.
+#include <fmt/format.h>
+
+#include "server/house.h"
+
+namespace hearth {
+namespace {
+
+Awaitable<void> health(House&, Exchange& exchange) {
+  co_await exchange.send(200, json_type, R"({"status":"ok"})");
+}
+
+// A label's value: quotes, backslashes and line ends are escaped.
+std::string label(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
+class Page {
+ public:
+  void head(const char* name, const char* type, const char* help) {
+    text += fmt::format("# HELP hearth_{} {}\n# TYPE hearth_{} {}\n", name, help, name, type);
+  }
+  template <class Value>
+  void line(const char* name, const std::string& labels, const Value& value) {
+    text += labels.empty() ? fmt::format("hearth_{} {}\n", name, value)
+                           : fmt::format("hearth_{}{{{}}} {}\n", name, labels, value);
+  }
+  template <class Value>
+  void one(const char* name, const char* type, const char* help, const Value& value) {
+    head(name, type, help);
+    line(name, "", value);
+  }
+  std::string text;
+};
+
+std::string model_label(const Resident& r) { return fmt::format("model=\"{}\"", label(r.spec.name)); }
+
+Awaitable<void> metrics(House& house, Exchange& exchange) {
+  const Metrics& m = house.metrics;
+  Page page;
+  page.head("http_answers_total", "counter", "Answers by HTTP status.");
+  for (const auto& [status, count] : m.answers)
+    page.line("http_answers_total", fmt::format("status=\"{}\"", status), count);
+  page.one("prompt_tokens_total", "counter", "Tokens of prompts, those taken from the cache too.",
+           m.prompt_tokens);
+  page.one("cached_tokens_total", "counter", "Tokens of prompts that were taken from the cache.",
+           m.cached_tokens);
+  page.one("generated_tokens_total", "counter", "Tokens that models made.", m.generated_tokens);
+  page.one("prompt_seconds_total", "counter", "Time from requests' start to their first token.",
+           m.prompt_seconds);
+  page.one("generation_seconds_total", "counter", "Time from requests' first token to their last.",
+           m.generation_seconds);
+  page.one("failed_requests_total", "counter", "Requests that a model or its worker ended with an error.",
+           m.failed);
+  const std::vector<Resident> residents = house.scheduler.residents();
+  page.one("loaded_models", "gauge", "Models that are loaded.", residents.size());
+  page.head("running_requests", "gauge", "Requests that a model works on.");
+  for (const Resident& r : residents) page.line("running_requests", model_label(r), r.running);
+  page.head("waiting_requests", "gauge", "Requests that wait for a model.");
+  for (const Resident& r : residents) page.line("waiting_requests", model_label(r), r.waiting);
+  page.head("model_bytes", "gauge", "Memory that a loaded model holds.");
+  for (const Resident& r : residents) {
+    for (const Buffer& b : r.ready.held.buffers)
+      page.line("model_bytes", fmt::format("{},kind=\"{}\"", model_label(r), to_string(b.kind)), b.bytes);
+  }
+  co_await exchange.send(200, "text/plain; version=0.0.4; charset=utf-8", page.text);
+}
+
+constexpr HttpRoute routes[] = {{"GET", "/health", DialectKind::ollama, health},
+                                {"GET", "/metrics", DialectKind::ollama, metrics}};
+
+}  // namespace
+
+std::span<const HttpRoute> service_routes() { return routes; }
+
+}  // namespace hearth
