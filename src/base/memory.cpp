@@ -55,7 +55,11 @@ uint64_t folder_available(const std::string& folder) {
 }  // namespace
 
 uint64_t available_memory(const std::string& root) {
-  uint64_t least = system_available(root);
+  return std::min(system_available(root), available_in_group(root));
+}
+
+uint64_t available_in_group(const std::string& root) {
+  uint64_t least = unlimited;
   std::ifstream groups(root + "/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     const size_t a = line.find(':'), b = line.find(':', a + 1);

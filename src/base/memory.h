@@ -9,6 +9,10 @@ namespace hearth {
 // v2). `root` replaces "/" in tests.
 uint64_t available_memory(const std::string& root = "");
 
+// Bytes that the cgroups above this process leave, pages of files counted as theirs; the largest number where
+// there is no limit.
+uint64_t available_in_group(const std::string& root = "");
+
 // Largest resident size of this process so far, bytes.
 uint64_t peak_resident_memory();
 

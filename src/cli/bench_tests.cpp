@@ -57,13 +57,13 @@ double Bench::prompt(TraceSink* trace) {
   Task task;
   task.tokens = some_tokens(o_.prompt, engine.model().hyper.vocabulary, 0);
   task.scores = [](uint32_t, std::span<const float>) {};
-  engine.executable().trace(trace);
+  engine.trace(trace);
   const auto begin = Clock::now();
   const SeqId id = engine.add(std::move(task));
   while (engine.step()) {
   }
   seconds_ = seconds_since(begin);
-  engine.executable().trace(nullptr);
+  engine.trace(nullptr);
   engine.remove(id);
   return o_.prompt / seconds_;
 }
@@ -88,12 +88,12 @@ double Bench::generation(TraceSink* trace) {
     return sum;
   };
   const uint32_t before = tokens();
-  engine.executable().trace(trace);
+  engine.trace(trace);
   const auto begin = Clock::now();
   for (uint32_t i = 0; i < o_.generate && engine.step(); ++i) {
   }
   seconds_ = seconds_since(begin);
-  engine.executable().trace(nullptr);
+  engine.trace(nullptr);
   for (const SeqId id : ids) engine.remove(id);
   return (tokens() - before) / seconds_;
 }

@@ -22,6 +22,7 @@ void add_run(CLI::App& app);
 void add_show(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_plan(CLI::App& app);
 void add_list(CLI::App& app);
 void add_ps(CLI::App& app);
 void add_cp(CLI::App& app);

@@ -79,6 +79,27 @@ std::chrono::nanoseconds duration_setting(const std::string& name, std::chrono::
   return otherwise;
 }
 
+std::filesystem::path home_folder() {
+  const char* value = std::getenv("HOME");
+  return value != nullptr && *value != '\0' ? value : "/";
+}
+
+std::filesystem::path cache_folder() {
+  const char* value = std::getenv("XDG_CACHE_HOME");
+  return (value != nullptr && *value == '/' ? std::filesystem::path(value) : home_folder() / ".cache") /
+         "hearth";
+}
+
+std::vector<std::string> device_names(const std::string& list) {
+  std::vector<std::string> names;
+  for (size_t at = 0; at < list.size();) {
+    const size_t end = std::min(list.find_first_of(", ", at), list.size());
+    if (end > at) names.push_back(list.substr(at, end - at));
+    at = end + 1;
+  }
+  return names;
+}
+
 uint32_t thread_setting() {
   const auto threads = static_cast<uint32_t>(std::min<uint64_t>(uint_setting("THREADS", 0), 1024));
   if (threads == 0) return 0;

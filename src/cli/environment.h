@@ -2,8 +2,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace hearth {
 
@@ -21,6 +23,13 @@ uint64_t uint_setting(const std::string& name, uint64_t otherwise);
 // "5m", "1h30m", or seconds as an integer; negative for ever. What is none of these gives the default and a
 // warning.
 std::chrono::nanoseconds duration_setting(const std::string& name, std::chrono::nanoseconds otherwise);
+
+// HOME, and the folder of what may be lost: XDG_CACHE_HOME/hearth, else ~/.cache/hearth.
+std::filesystem::path home_folder();
+std::filesystem::path cache_folder();
+
+// "vulkan0, cpu" → its words.
+std::vector<std::string> device_names(const std::string& list);
 
 // HEARTH_THREADS; 0 = not set. Warns when it is above what affinity and quota allow.
 uint32_t thread_setting();

@@ -53,9 +53,12 @@ Answer LocalWorker::ask(const Request& request, const Listener& listener,
 std::string LocalWorker::description() const {
   std::string text = fmt::format("  model      {}\n  device     {}\n  context    {} tokens\n", ready_.model,
                                  ready_.device, ready_.context);
-  for (const Buffer& b : ready_.held.buffers) {
-    text += fmt::format("  {:<10} {:.1f} MiB{}\n", to_string(b.kind),
-                        static_cast<double>(b.bytes) / (1 << 20), b.mapped ? " (the file itself)" : "");
+  for (const DeviceBuffers& held : ready_.held) {
+    for (const Buffer& b : held.buffers) {
+      text += fmt::format("  {:<10} {:.1f} MiB{}{}\n", to_string(b.kind),
+                          static_cast<double>(b.bytes) / (1 << 20), b.mapped ? " (the file itself)" : "",
+                          ready_.held.size() > 1 ? " on " + held.device : "");
+    }
   }
   return text;
 }

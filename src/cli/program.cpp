@@ -35,11 +35,13 @@ constexpr std::array commands{
     Command{"stop", "Unload a model", add_stop},
     Command{"doctor", "Say which devices are used, why others are not, and what to change", add_doctor},
     Command{"bench", "Measure prompt and generation speed, of a file or of a shape", add_bench},
+    Command{"plan", "Say what a model takes and how fast it will be, before it is loaded or fetched",
+            add_plan},
     Command{"debug", "Look at logits, tokens, templates and quantized blocks", add_debug},
 };
 
 // Commands of the reference that this version does not have yet: better a clear word than "unknown".
-constexpr std::array later{"plan", "eval", "token", "verify"};
+constexpr std::array later{"eval", "token", "verify"};
 
 // Of the reference, and of accounts and other people's programs: not coming.
 constexpr std::array never{"signin", "login", "signout", "logout", "launch"};

@@ -14,15 +14,11 @@
 #include "cli/environment.h"
 #include "hardware/report.h"
 #include "hardware/system_view.h"
+#include "scheduler/survey.h"
 #include "server/server.h"
 
 namespace hearth {
 namespace {
-
-std::filesystem::path home() {
-  const char* value = std::getenv("HOME");
-  return value != nullptr && *value != '\0' ? value : "/";
-}
 
 void set_up_log() {
   auto log = spdlog::stderr_color_mt("serve");
@@ -62,8 +58,8 @@ ServerOptions options_from_environment(const std::string& version) {
                 "set HEARTH_TLS_CERTIFICATE and HEARTH_TLS_KEY to PEM files");
   }
   const std::string models = setting("MODELS");
-  o.models = models.empty() ? home() / ".ollama" / "models" : std::filesystem::path(models);
-  o.key_file = home() / ".ollama" / "id_ed25519";
+  o.models = models.empty() ? home_folder() / ".ollama" / "models" : std::filesystem::path(models);
+  o.key_file = home_folder() / ".ollama" / "id_ed25519";
   o.prune = !bool_setting("NOPRUNE", false);
   o.policy.keep_alive = duration_setting("KEEP_ALIVE", std::chrono::minutes(5));
   o.policy.load_timeout = duration_setting("LOAD_TIMEOUT", std::chrono::minutes(5));
@@ -76,6 +72,14 @@ ServerOptions options_from_environment(const std::string& version) {
   o.load.wish.parallel = std::max<uint32_t>(1, o.policy.parallel);
   o.load.cpu_set = setting("CPU");
   o.load.threads = thread_setting();
+  o.load.backends = setting("BACKENDS");
+  o.load.wish.spread = bool_setting("SCHED_SPREAD", false);
+  o.load.devices = device_names(setting("DEVICES"));
+  // A machine's only device is asked for its memory by each worker; what several share is dealt out here.
+  const uint64_t overhead = uint_setting("GPU_OVERHEAD", 0);
+  if (!o.load.devices.empty()) o.policy.devices = device_budgets(o.load, overhead);
+  o.load.budgets = o.policy.devices;
+  o.cache = cache_folder() / "models";
   o.prefer_go_templates = go_templates();
   o.version = version;
   o.log = [](const std::string& line) { spdlog::info("{}", line); };

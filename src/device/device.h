@@ -90,12 +90,13 @@ class Device {
   virtual uint64_t workspace(const Program& program, uint32_t rows) const = 0;
   // Bytes of the device's own copy of the program's weights; 0: it always uses them where they lie.
   virtual uint64_t resident(const Program& program) const = 0;
-  // Allocates the plan's buffers, once. Throws Error(out_of_memory).
-  virtual void reserve(const Plan& plan, const Program& program) = 0;
+  // Allocates the buffers that the plan lists for this device, once. `program`: all that this device computes
+  // (Split::devices). Throws Error(out_of_memory).
+  virtual void reserve(const DeviceBuffers& plan, const Program& program) = 0;
   // Bytes that reserve() really took: what the plan's anonymous buffers add up to.
   virtual uint64_t reserved() const noexcept = 0;
-  // Weight `id` of the program, in order. The view must stay valid as long as the device, even where the plan
-  // has a copy of the weights: tables of embeddings are read from it.
+  // A weight that the program's operations name, in the order of their numbers. The view must stay valid as
+  // long as the device, even where the plan has a copy of the weights: tables of embeddings are read from it.
   virtual void load(Weight weight, const WeightView& view) = 0;
   // After reserve and load. The program must outlive the executable.
   virtual std::unique_ptr<Executable> prepare(const Program& program, const Layout& layout) = 0;

@@ -76,18 +76,46 @@ Module& load_module(std::string_view backend, const std::string& folders) {
               "install it, or name its folder in HEARTH_BACKENDS");
 }
 
-std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options) {
-  if (name == "cpu") return open_cpu_device(options.cpu);
-  const size_t digits = name.find_last_not_of("0123456789") + 1;
+namespace {
+
+// A device's module and its number there.
+struct Place {
+  Module* module = nullptr;
   uint32_t index = 0;
+  ModuleDevice device;
+};
+Place find_device(std::string_view name, const DeviceOptions& options) {
+  const size_t digits = name.find_last_not_of("0123456789") + 1;
+  Place place;
   const char* end = name.data() + name.size();
-  if (digits == 0 || std::from_chars(name.data() + digits, end, index).ec != std::errc{})
+  if (digits == 0 || std::from_chars(name.data() + digits, end, place.index).ec != std::errc{})
     throw Error(Code::bad_request, fmt::format("'{}' is no name of a device", name),
                 "use cpu, or backend and number as in vulkan0");
-  Module& module = load_module(name.substr(0, digits), options.folders);
-  const auto devices = module.devices();
-  if (index >= devices.size()) throw no_such_device(name, devices);
-  return module.open(index);
+  place.module = &load_module(name.substr(0, digits), options.folders);
+  auto devices = place.module->devices();
+  if (place.index >= devices.size()) throw no_such_device(name, devices);
+  place.device = std::move(devices[place.index]);
+  return place;
+}
+
+}  // namespace
+
+ModuleDevice describe_device(std::string_view name, const DeviceOptions& options) {
+  if (name == "cpu") throw Error(Code::not_found, "the CPU has no driver", "ask the system for its memory");
+  return find_device(name, options).device;
+}
+
+uint64_t free_memory(const ModuleDevice& device) noexcept {
+  uint64_t bytes = 0;
+  for (const MemoryHeap& h : device.heaps)
+    bytes += h.device_local || device.kind == ModuleDeviceKind::integrated ? h.free : 0;
+  return bytes;
+}
+
+std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options) {
+  if (name == "cpu") return open_cpu_device(options.cpu);
+  const Place place = find_device(name, options);
+  return place.module->open(place.index);
 }
 
 }  // namespace hearth

@@ -26,6 +26,14 @@ struct DeviceOptions {
   std::string folders;  // HEARTH_BACKENDS
 };
 
+// What the driver says of the device that open_device() would open; throws as that does, and Error(not_found)
+// for "cpu", which has no driver.
+ModuleDevice describe_device(std::string_view name, const DeviceOptions& options);
+
+// Bytes that could be allocated on it now: of the heaps on the device itself, or, where it shares the host's
+// memory, of all.
+uint64_t free_memory(const ModuleDevice& device) noexcept;
+
 // "cpu", or backend and number ("vulkan0"). Throws Error(bad_request) for a name that is neither,
 // Error(not_found) with the names there are.
 std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options);

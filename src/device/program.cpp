@@ -72,4 +72,38 @@ Operands operands(const Op& op) noexcept {
                     op);
 }
 
+std::vector<Weight> weights_of(const Op& op) {
+  using List = std::vector<Weight>;
+  List all = std::visit(
+      Match{
+          [](const Embed& o) { return List{o.table}; },
+          [](const Norm& o) {
+            return List{o.gain, o.bias};
+          },
+          [](const Linear& o) {
+            return List{o.weight, o.bias};
+          },
+          [](const Qkv& o) { return List{o.wq, o.wk, o.wv, o.bq, o.bk, o.bv, o.q_norm, o.k_norm}; },
+          [](const Attend& o) { return List{o.sinks}; },
+          [](const Gated& o) {
+            return List{o.gate, o.up, o.gate_bias, o.up_bias};
+          },
+          [](const Route& o) { return List{o.router}; },
+          [](const Experts& o) {
+            return List{o.gate, o.up, o.down};
+          },
+          [](const Combine&) { return List{}; },
+          [](const Logits& o) {
+            return List{o.weight, o.bias};
+          },
+          [](const Pool& o) {
+            return List{o.classifier, o.bias};
+          },
+          [](const Transfer&) { return List{}; },
+      },
+      op);
+  std::erase_if(all, [](Weight w) { return !w; });
+  return all;
+}
+
 }  // namespace hearth

@@ -60,4 +60,7 @@ struct Operands {
 };
 Operands operands(const Op& op) noexcept;
 
+// The weights that an operation reads.
+std::vector<Weight> weights_of(const Op& op);
+
 }  // namespace hearth

@@ -7,6 +7,9 @@
 
 #include "base/error.h"
 #include "device/layout.h"
+#include "device/parts.h"
+#include "device/split.h"
+#include "model/profile.h"
 
 namespace hearth {
 namespace {
@@ -18,9 +21,9 @@ bool is_mean(const Program& program) {
   return pool != nullptr && pool->kind == PoolKind::mean;
 }
 
-void refuse_loudly(const BoundModel& model, const Device& device, KvTypes kv) {
-  for (const Op& op : model.program.ops) {
-    if (const auto refusal = device.refuse(op, model.program, kv)) {
+void refuse_loudly(const Program& program, const Device& device, KvTypes kv) {
+  for (const Op& op : program.ops) {
+    if (const auto refusal = device.refuse(op, program, kv)) {
       throw Error(Code::unsupported,
                   fmt::format("device {} cannot compute {} of this model: {}", device.info().name,
                               kind_name(op), refusal->detail),
@@ -29,33 +32,95 @@ void refuse_loudly(const BoundModel& model, const Device& device, KvTypes kv) {
   }
 }
 
+class Renumber final : public TraceSink {
+ public:
+  Renumber(TraceSink& to, const std::vector<uint32_t>& origin) : to_(to), origin_(origin) {}
+  void record(const TraceEntry& entry) override { to_.record({origin_[entry.op], entry.seconds}); }
+
+ private:
+  TraceSink& to_;
+  const std::vector<uint32_t>& origin_;
+};
+
 }  // namespace
 
-Engine::Engine(BoundModel model, const Gguf& file, Device& device, Plan plan, EngineOptions options)
+Engine::Engine(BoundModel model, const Gguf& file, std::vector<Device*> devices, Plan plan,
+               EngineOptions options)
     : model_(std::move(model)),
-      device_(device),
+      devices_(std::move(devices)),
       plan_(std::move(plan)),
       options_(std::move(options)),
+      cached_on_(model_.program.caches.size()),
       batcher_({plan_.rows, plan_.results, most_exact_rows}) {
-  refuse_loudly(model_, device_, plan_.kv);
-  device_.reserve(plan_, model_.program);
-  const bool copied = std::any_of(plan_.device.buffers.begin(), plan_.device.buffers.end(),
-                                  [](const Buffer& b) { return b.kind == BufferKind::weights && !b.mapped; });
+  divide(file);
+  for (const uint32_t pages : plan_.pages) pools_.emplace_back(pages);
+  size_inputs();
+}
+
+void Engine::divide(const Gguf& file) {
+  const auto device_of = devices_of(parts_of(model_.program), plan_);
+  Split parts = split(model_.program, device_of, static_cast<uint32_t>(devices_.size()));
+  settle(plan_, parts, devices_);
+  for (uint32_t d = 0; d < devices_.size(); ++d) {
+    if (!plan_.uses(d)) continue;
+    refuse_loudly(parts.devices[d], *devices_[d], plan_.kv);
+    load(file, d, parts.devices[d]);
+    for (size_t g = 0; g < cached_on_.size(); ++g) {
+      if (parts.devices[d].caches[g].layers > 0) cached_on_[g].push_back(d);
+    }
+  }
+  for (Segment& s : parts.segments) {
+    auto program = std::make_unique<Program>(std::move(s.program));
+    const Layout layout = lay_out(*program, plan_.rows);
+    auto executable = devices_[s.device]->prepare(*program, layout);
+    stretches_.push_back({std::move(program), nullptr, std::move(s.origin), std::move(executable)});
+  }
+  for (const uint32_t cols : parts.slot_cols) crossing_.emplace_back(size_t{plan_.rows} * cols);
+  for (auto& copy : crossing_) crossing_spans_.emplace_back(copy);
+}
+
+void Engine::load(const Gguf& file, uint32_t device, const Program& program) {
+  devices_[device]->reserve(plan_.devices[device], program);
+  std::vector<bool> wanted(model_.tensors.size());
+  for (const Op& op : program.ops) {
+    for (const Weight w : weights_of(op)) wanted[w.id - 1] = true;
+  }
+  const bool copied = plan_.devices[device].copies_weights();
   for (uint32_t i = 0; i < model_.tensors.size(); ++i) {
-    device_.load({i + 1}, file.view(*model_.tensors[i]));
+    if (!wanted[i]) continue;
+    devices_[device]->load({i + 1}, file.view(*model_.tensors[i]));
     if (copied) file.forget(*model_.tensors[i]);
   }
-  executable_ = device_.prepare(model_.program, lay_out(model_.program, plan_.rows));
-  for (const uint32_t pages : plan_.pages) pools_.emplace_back(pages);
+}
+
+// The step's inputs; sizing for the most there can be keeps step() free of allocation.
+void Engine::size_inputs() {
   tables_.resize(pools_.size());
   table_spans_.resize(pools_.size());
-  // A step has at most one slice per row; sizing for the most there can be keeps step() free of allocation.
   tokens_.reserve(plan_.rows);
   positions_.reserve(plan_.rows);
   result_rows_.reserve(plan_.results);
   const size_t most_slices = std::min<size_t>(plan_.rows, 2 * size_t{plan_.parallel} + 16);
   slices_.reserve(most_slices);
   for (auto& table : tables_) table.reserve(most_slices * pages_of(plan_.context));
+}
+
+void Engine::trace(TraceSink* sink) {
+  for (Stretch& s : stretches_) {
+    auto renumber = sink != nullptr ? std::make_unique<Renumber>(*sink, s.origin) : nullptr;
+    s.executable->trace(renumber.get());
+    s.renumber = std::move(renumber);
+  }
+}
+
+// One stretch after the other: what crosses lies in the host copies when the next one begins.
+std::span<const float> Engine::compute(const StepInputs& inputs) {
+  std::span<const float> results;
+  for (Stretch& s : stretches_) {
+    s.executable->run(inputs);
+    results = s.executable->results();
+  }
+  return results;
 }
 
 void Engine::validate(const Task& task, size_t tokens) const {
@@ -200,7 +265,7 @@ void Engine::own_page(Sequence& s, uint32_t index) {
       throw Error(Code::busy, "no free page of the cache for a forked sequence",
                   "wait for running requests to end, or load the model with a larger context");
     }
-    device_.copy_page(static_cast<uint32_t>(g), page, *own);
+    for (const uint32_t d : cached_on_[g]) devices_[d]->copy_page(static_cast<uint32_t>(g), page, *own);
     pools_[g].release(page);
     page = *own;
   }
@@ -231,9 +296,10 @@ bool Engine::step() {
   inputs.table_stride = pages_of(plan_.context);
   inputs.result_rows = result_rows_;
   inputs.exact_rows = batch_.exact_rows;
-  executable_->run(inputs);
+  inputs.host = crossing_spans_;
+  const std::span<const float> results = compute(inputs);
   pace_.note(batch_, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-  deliver(executable_->results());
+  deliver(results);
   return true;
 }
 

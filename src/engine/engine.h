@@ -20,13 +20,14 @@ struct EngineOptions {
   std::function<bool(TokenId)> ends;
 };
 
-// Computes many sequences of one model at once. All memory is taken at construction, exactly as the plan
-// lists it; step() does not allocate on the device. Not thread-safe: one thread owns an engine.
+// Computes many sequences of one model at once, on the devices between which the plan has divided it. All
+// memory is taken at construction, exactly as the plan lists it; step() does not allocate on a device. Not
+// thread-safe: one thread owns an engine.
 class Engine {
  public:
-  // `file` and `device` must outlive the engine. Throws Error(unsupported) where the device refuses an
-  // operation (naming the tensor and why), Error(out_of_memory).
-  Engine(BoundModel model, const Gguf& file, Device& device, Plan plan, EngineOptions options);
+  // `file` and `devices` (those of the plan, in its order) must outlive the engine. Throws Error(unsupported)
+  // where a device refuses an operation (naming the tensor and why), Error(out_of_memory).
+  Engine(BoundModel model, const Gguf& file, std::vector<Device*> devices, Plan plan, EngineOptions options);
 
   // Starts a task. Throws Error(bad_request): no tokens, a token outside the vocabulary, a prompt longer than
   // the context, more pages than there are at all; Error(busy) when the pages are held by others now.
@@ -45,13 +46,27 @@ class Engine {
 
   const Sequence& sequence(SeqId id) const;
   const BoundModel& model() const noexcept { return model_; }
+  // As it was carried out: compute memory is that of each device's own part.
   const Plan& plan() const noexcept { return plan_; }
-  Device& device() noexcept { return device_; }
-  Executable& executable() noexcept { return *executable_; }
+  const std::vector<Device*>& devices() const noexcept { return devices_; }
+  // Time per operation of the model's program in the steps that follow; null ends it.
+  void trace(TraceSink* sink);
   uint32_t free_pages() const noexcept { return pools_.empty() ? 0 : pools_.front().free_pages(); }
   const Batch& last_batch() const noexcept { return batch_; }
 
  private:
+  // A run of operations on one device.
+  struct Stretch {
+    std::unique_ptr<Program> program;
+    std::unique_ptr<TraceSink> renumber;  // to the operations of the whole, while there is a trace
+    std::vector<uint32_t> origin;
+    std::unique_ptr<Executable> executable;
+  };
+
+  void divide(const Gguf& file);
+  void load(const Gguf& file, uint32_t device, const Program& program);
+  void size_inputs();
+  std::span<const float> compute(const StepInputs& inputs);
   Sequence& find(SeqId id);
   void validate(const Task& task, size_t tokens) const;
   void adopt(Sequence& s, Task task);
@@ -66,10 +81,13 @@ class Engine {
   void check_pages() const;
 
   BoundModel model_;
-  Device& device_;
+  std::vector<Device*> devices_;
   Plan plan_;
   EngineOptions options_;
-  std::unique_ptr<Executable> executable_;
+  std::vector<Stretch> stretches_;                // in the order in which they run
+  std::vector<std::vector<uint32_t>> cached_on_;  // [cache group] devices that hold layers of it
+  std::vector<std::vector<float>> crossing_;      // host copies of activations, by Transfer::slot
+  std::vector<std::span<float>> crossing_spans_;
   std::vector<PagePool> pools_;  // [cache group]
   std::vector<std::unique_ptr<Sequence>> sequences_;
   uint32_t next_id_ = 1;

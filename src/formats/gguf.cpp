@@ -74,6 +74,12 @@ std::filesystem::path part_path(const std::filesystem::path& first, uint64_t par
          fmt::format("{}-{:05}-of-{:05}.gguf", name.substr(0, name.size() - tail.size()), part, count);
 }
 
+void require_number(std::optional<uint64_t> number, uint64_t part, const std::string& name) {
+  if (!number || *number == part - 1) return;
+  throw Error(Code::corrupt_file, fmt::format("{} is in truth part {} of a model", name, *number + 1),
+              "give the parts their original names");
+}
+
 }  // namespace
 
 std::string_view to_string(GgufType type) noexcept { return type_names[static_cast<size_t>(type)]; }
@@ -101,30 +107,59 @@ Gguf Gguf::open(const std::filesystem::path& path) {
   add(path);
   const uint64_t parts = file.u64("split.count").value_or(1);
   if (parts <= 1) return file;
-  if (file.u64("split.no").value_or(0) != 0) {
+  file.check_parts(parts);
+  for (uint64_t part = 2; part <= parts; ++part) {
+    const auto next = part_path(path, part, parts);
+    require_number(add(next), part, next.filename().string());
+  }
+  file.check_parts(parts);
+  return file;
+}
+
+std::optional<Gguf> Gguf::parse_headers(std::span<const GgufHeader> parts) {
+  Gguf file;
+  file.header_only_ = true;
+  file.name_ = parts.front().name;
+  for (const GgufHeader& header : parts) {
+    file.file_bytes_ += header.file_bytes;
+    GgufParser parser(file, header);
+    try {
+      parser.run();
+    } catch (const HeaderGoesOn&) {
+      return std::nullopt;
+    }
+    const auto number = static_cast<uint64_t>(&header - parts.data()) + 1;
+    if (number > 1) require_number(parser.own("split.no"), number, header.name);
+  }
+  const uint64_t count = std::max<uint64_t>(1, file.u64("split.count").value_or(1));
+  if (count != parts.size()) {
+    throw Error(
+        Code::bad_request,
+        fmt::format("{} is one of {} parts of a model, {} were given", file.name_, count, parts.size()),
+        "give all parts their original names and name the first");
+  }
+  if (count > 1) file.check_parts(count);
+  return file;
+}
+
+// That the first part was given and, once they are all there, that nothing is missing.
+void Gguf::check_parts(uint64_t parts) const {
+  if (u64("split.no").value_or(0) != 0) {
     throw Error(Code::bad_request,
-                fmt::format("{} is part {} of {} of a model", file.name_, *file.u64("split.no") + 1, parts),
+                fmt::format("{} is part {} of {} of a model", name_, *u64("split.no") + 1, parts),
                 "open the first part");
   }
   constexpr uint64_t most_parts = 10000;
   if (parts > most_parts)
     throw Error(Code::corrupt_file, fmt::format("key 'split.count' is {}", parts), "get the file again");
-  for (uint64_t part = 2; part <= parts; ++part) {
-    const auto next = part_path(path, part, parts);
-    if (const auto number = add(next); number && *number != part - 1) {
-      throw Error(Code::corrupt_file,
-                  fmt::format("{} is in truth part {} of a model", next.filename().string(), *number + 1),
-                  "give the parts their original names");
-    }
+  if (!header_only_ && maps_.size() < parts) return;
+  const uint64_t expected = u64("split.tensors.count").value_or(tensors_.size());
+  if (tensors_.size() != expected) {
+    throw Error(
+        Code::corrupt_file,
+        fmt::format("the parts of {} hold {} tensors, {} are announced", name_, tensors_.size(), expected),
+        "the parts do not belong together: download them again");
   }
-  const uint64_t expected = file.u64("split.tensors.count").value_or(file.tensors_.size());
-  if (file.tensors_.size() != expected) {
-    throw Error(Code::corrupt_file,
-                fmt::format("the parts of {} hold {} tensors, {} are announced", file.name_,
-                            file.tensors_.size(), expected),
-                "the parts do not belong together: download them again");
-  }
-  return file;
 }
 
 const MetadataValue* Gguf::find(std::string_view key) const noexcept {

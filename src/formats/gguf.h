@@ -59,7 +59,15 @@ struct TensorInfo {
   DType type{};
   std::array<uint64_t, 4> dims{1, 1, 1, 1};  // fastest first, as in the file
   uint32_t n_dims = 0;
-  std::span<const std::byte> data;
+  std::span<const std::byte> data;  // empty where only the header was read
+  uint64_t bytes = 0;
+};
+
+// The beginning of a part of a file that lies elsewhere.
+struct GgufHeader {
+  std::span<const std::byte> bytes;
+  uint64_t file_bytes = 0;  // of the whole part, as its server says
+  std::string name;         // for messages
 };
 
 // A GGUF file of version 2 or 3, or several parts of one (NAME-00001-of-00003.gguf; the first part is
@@ -70,6 +78,11 @@ class Gguf {
   static Gguf open(const std::filesystem::path& path);
   // From memory that outlives the object; `name` is used in messages.
   static Gguf parse(std::span<const std::byte> bytes, std::string name);
+  // From the beginnings of all its parts, which outlive the object: checked like a whole file, places of
+  // tensors against the announced lengths; tensors have no data. None where a header goes on behind what is
+  // there of it.
+  static std::optional<Gguf> parse_headers(std::span<const GgufHeader> parts);
+  bool header_only() const noexcept { return header_only_; }
 
   uint32_t version() const noexcept { return version_; }
   uint64_t file_bytes() const noexcept { return file_bytes_; }
@@ -98,10 +111,12 @@ class Gguf {
   friend class GgufParser;
   Gguf() = default;
   const MetadataValue& require_array(std::string_view key, bool strings) const;
+  void check_parts(uint64_t parts) const;
 
   std::string name_;
   uint32_t version_ = 0;
   uint64_t file_bytes_ = 0;
+  bool header_only_ = false;
   std::vector<std::shared_ptr<const MappedFile>> maps_;
   std::vector<MetadataEntry> metadata_;
   std::vector<TensorInfo> tensors_;

@@ -33,6 +33,10 @@ std::string_view likeness(std::span<const std::byte> bytes) {
   return "something else";
 }
 
+std::string past_end(std::string_view key, uint64_t count) {
+  return fmt::format("the array '{}' of {} elements goes past the end", key, count);
+}
+
 }  // namespace
 
 uint32_t element_bytes(GgufType type) noexcept {
@@ -55,16 +59,27 @@ uint32_t element_bytes(GgufType type) noexcept {
 }
 
 GgufParser::GgufParser(Gguf& into, std::span<const std::byte> bytes, std::string name)
-    : out_(into), bytes_(bytes), name_(std::move(name)) {}
+    : out_(into), bytes_(bytes), name_(std::move(name)), length_(bytes.size()) {}
+
+GgufParser::GgufParser(Gguf& into, const GgufHeader& header)
+    : out_(into),
+      bytes_(header.bytes.first(std::min<uint64_t>(header.bytes.size(), header.file_bytes))),
+      name_(header.name),
+      length_(header.file_bytes) {}
 
 void GgufParser::fail(const std::string& what) const {
-  throw Error(Code::corrupt_file, fmt::format("{}: {} (byte {} of {})", name_, what, at_, bytes_.size()),
+  throw Error(Code::corrupt_file, fmt::format("{}: {} (byte {} of {})", name_, what, at_, length_),
               "the file is damaged or incomplete: download or convert it again");
+}
+
+void GgufParser::need(uint64_t wanted, const std::string& what) const {
+  if (wanted > length_ - at_) fail(what);
+  if (wanted > bytes_.size() - at_) throw HeaderGoesOn{};
 }
 
 template <class T>
 T GgufParser::take(const char* what) {
-  if (bytes_.size() - at_ < sizeof(T)) fail(fmt::format("the file ends within {}", what));
+  if (bytes_.size() - at_ < sizeof(T)) need(sizeof(T), fmt::format("the file ends within {}", what));
   T value;
   std::memcpy(&value, bytes_.data() + at_, sizeof value);
   at_ += sizeof value;
@@ -73,14 +88,16 @@ T GgufParser::take(const char* what) {
 
 std::string_view GgufParser::take_string(const char* what) {
   const auto length = take<uint64_t>(what);
-  if (length > bytes_.size() - at_) fail(fmt::format("the file ends within {} of {} bytes", what, length));
+  if (length > bytes_.size() - at_)
+    need(length, fmt::format("the file ends within {} of {} bytes", what, length));
   const std::string_view text(reinterpret_cast<const char*>(bytes_.data() + at_), length);
   at_ += length;
   return text;
 }
 
 void GgufParser::check_magic() {
-  if (bytes_.empty()) throw Error(Code::corrupt_file, fmt::format("{} is empty", name_), "download it again");
+  if (length_ == 0) throw Error(Code::corrupt_file, fmt::format("{} is empty", name_), "download it again");
+  if (bytes_.size() < 4 && length_ > bytes_.size()) throw HeaderGoesOn{};
   if (bytes_.size() < 4 || std::memcmp(bytes_.data(), "GGUF", 4) != 0) {
     throw Error(Code::corrupt_file, fmt::format("{} is no GGUF file but {}", name_, likeness(bytes_)),
                 "name a GGUF file, or convert the model to GGUF");
@@ -104,9 +121,9 @@ void GgufParser::run() {
   const auto tensors = take<uint64_t>("the number of tensors");
   const auto entries = take<uint64_t>("the number of metadata entries");
   // The smallest entry takes 13 bytes, the smallest tensor 24.
-  if (entries > bytes_.size() / 13)
-    fail(fmt::format("{} metadata entries do not fit into the file", entries));
-  if (tensors > bytes_.size() / 24) fail(fmt::format("{} tensors do not fit into the file", tensors));
+  if (entries > length_ / 13) fail(fmt::format("{} metadata entries do not fit into the file", entries));
+  if (tensors > length_ / 24) fail(fmt::format("{} tensors do not fit into the file", tensors));
+  if (entries > bytes_.size() / 13 || tensors > bytes_.size() / 24) throw HeaderGoesOn{};
   read_metadata(entries);
   read_tensors(tensors);
 }
@@ -162,14 +179,12 @@ GgufArray GgufParser::read_array(std::string_view key, uint32_t depth) {
   const uint64_t begin = at_;
   if (const uint32_t size = element_bytes(array.element); size != 0) {
     const auto bytes = checked_mul(array.count, size);
-    if (!bytes || *bytes > bytes_.size() - at_) {
-      fail(fmt::format("the array '{}' of {} elements goes past the end", key, array.count));
-    }
+    if (!bytes) fail(past_end(key, array.count));
+    if (*bytes > bytes_.size() - at_) need(*bytes, past_end(key, array.count));
     at_ += *bytes;
   } else {
-    if (array.count > (bytes_.size() - at_) / 8) {
-      fail(fmt::format("the array '{}' of {} elements goes past the end", key, array.count));
-    }
+    if (array.count > (length_ - at_) / 8) fail(past_end(key, array.count));
+    if (array.count > (bytes_.size() - at_) / 8) throw HeaderGoesOn{};
     for (uint64_t i = 0; i < array.count; ++i) {
       if (array.element == GgufType::string) {
         take_string("a string of an array");
@@ -231,9 +246,8 @@ TensorInfo GgufParser::read_tensor(uint64_t& offset) {
     fail(fmt::format("tensor '{}': {} values are no whole number of {} blocks", t.name, t.dims[0],
                      type->name));
   const auto bytes = checked_mul(*row, values / t.dims[0]);
-  if (!bytes || *bytes > bytes_.size()) fail(fmt::format("tensor '{}' is larger than the file", t.name));
-  // The place is checked when the data section is known; the size travels in the span until then.
-  t.data = std::span<const std::byte>(bytes_.data(), *bytes);
+  if (!bytes || *bytes > length_) fail(fmt::format("tensor '{}' is larger than the file", t.name));
+  t.bytes = *bytes;  // its place is checked when the data section is known
   return t;
 }
 
@@ -255,16 +269,16 @@ void GgufParser::read_tensors(uint64_t count) {
   for (uint64_t i = 0; i < count; ++i) {
     TensorInfo& t = out_.tensors_[first + i];
     const auto begin = checked_add(*base, offsets[i]);
-    const auto end = begin ? checked_add(*begin, t.data.size()) : std::nullopt;
-    if (!end || *end > bytes_.size()) {
+    const auto end = begin ? checked_add(*begin, t.bytes) : std::nullopt;
+    if (!end || *end > length_) {
       throw Error(Code::corrupt_file,
                   fmt::format("{}: tensor '{}' lies at byte {} to {}, the file has {} bytes", name_, t.name,
-                              begin.value_or(0), end.value_or(0), bytes_.size()),
-                  end ? fmt::format("{} bytes are missing: download it again", *end - bytes_.size())
+                              begin.value_or(0), end.value_or(0), length_),
+                  end ? fmt::format("{} bytes are missing: download it again", *end - length_)
                       : "the file is damaged: download it again");
     }
     ranges.emplace_back(*begin, *end);
-    t.data = bytes_.subspan(*begin, t.data.size());
+    if (!out_.header_only_) t.data = bytes_.subspan(*begin, t.bytes);
   }
   std::sort(ranges.begin(), ranges.end());
   for (size_t i = 1; i < ranges.size(); ++i) {

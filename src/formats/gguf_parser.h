@@ -4,11 +4,16 @@
 
 namespace hearth {
 
+// A header that goes on behind the bytes that are there of it.
+struct HeaderGoesOn {};
+
 // Reads one part. Bytes are taken front to back through a cursor that knows how much is left, so that no
 // count or length is believed before the file is seen to be that long.
 class GgufParser {
  public:
   GgufParser(Gguf& into, std::span<const std::byte> bytes, std::string name);
+  // Only the beginning of a file of so many bytes; run() throws HeaderGoesOn where that is not enough.
+  GgufParser(Gguf& into, const GgufHeader& header);
 
   void run();
   // An integer of this part's own metadata; none where the part has no such key or it is no integer of 0 or
@@ -17,6 +22,8 @@ class GgufParser {
 
  private:
   [[noreturn]] void fail(const std::string& what) const;
+  // There are `wanted` more bytes, or it fails.
+  void need(uint64_t wanted, const std::string& what) const;
   template <class T>
   T take(const char* what);
   std::string_view take_string(const char* what);
@@ -33,6 +40,7 @@ class GgufParser {
   Gguf& out_;
   std::span<const std::byte> bytes_;
   std::string name_;
+  uint64_t length_ = 0;  // of the file; more than bytes_ where only its beginning is there
   uint64_t at_ = 0;
   size_t first_key_ = 0;                 // where this part's metadata begin in the whole
   std::vector<MetadataEntry> repeated_;  // this part's values of keys that an earlier part has too

@@ -1,121 +1,101 @@
 #include "plan/plan.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 
-#include "base/checked.h"
-#include "base/error.h"
+#include "plan/placement/draft.h"
 
 namespace hearth {
 namespace {
 
-constexpr std::array<std::string_view, 4> kv_names{"f32", "f16", "q8_0", "q4_0"};
 constexpr std::array<std::string_view, 5> buffer_names{"weights", "kv", "arena", "workspace", "results"};
+constexpr std::array<std::string_view, 4> part_names{"embeddings", "layer", "experts", "head"};
 constexpr uint32_t default_context = 8192;
 constexpr uint32_t least_context = 512;
+// A context that nobody asked for takes no more than a quarter of a card and leaves a fifth of it free: other
+// models and a desktop want memory too.
+constexpr double most_cache = 0.25, free_after_growth = 0.2;
 
-uint32_t pages_for(uint32_t context, uint32_t parallel) {
-  return (context + page_tokens - 1) / page_tokens * parallel;
+bool leaves_room(const Plan& plan, std::span<const DeviceBudget> devices) {
+  for (uint32_t d = 0; d < devices.size(); ++d) {
+    if (!plan.uses(d)) continue;
+    const double room =
+        static_cast<double>(devices[d].usable - std::min(devices[d].usable, devices[d].overhead));
+    if (devices[d].maps_weights) return false;
+    const DeviceBuffers& held = plan.devices[d];
+    if (static_cast<double>(held.anonymous()) > (1 - free_after_growth) * room) return false;
+    if (static_cast<double>(held.of(BufferKind::kv)) > most_cache * room) return false;
+  }
+  return true;
 }
 
-// The largest row class within the wish; the smallest there is when the wish is smaller still.
-const RowClass& row_class(const MemoryProfile& model, uint32_t rows) {
-  const RowClass* best = &model.steps.front();
-  for (const RowClass& c : model.steps) {
-    if (c.rows <= rows) best = &c;
+// A context that nobody asked for grows as long as everything stays on the accelerators.
+Plan grown(Plan plan, const MemoryProfile& model, std::span<const DeviceBudget> devices, const Wish& wish) {
+  while (plan.context < model.context && leaves_room(plan, devices)) {
+    const auto wider = static_cast<uint32_t>(std::min<uint64_t>(uint64_t{plan.context} * 2, model.context));
+    auto next = best_plan(model, devices, wish, wider);
+    if (!next || next->rows < plan.rows || !leaves_room(*next, devices)) break;
+    plan = std::move(*next);
   }
-  return *best;
-}
-
-// `copy`: the device holds its own copy of the weights.
-Plan build(const MemoryProfile& model, const DeviceBudget& device, const Wish& wish, const RowClass& step,
-           bool copy) {
-  Plan plan;
-  plan.context = wish.context;
-  plan.parallel = wish.parallel;
-  plan.rows = step.rows;
-  plan.results = std::min(step.rows, std::max(wish.parallel, page_tokens));
-  plan.kv = wish.kv;
-  uint64_t kv = 0;
-  for (const CacheProfile& cache : model.caches) {
-    plan.pages.push_back(pages_for(wish.context, wish.parallel));
-    kv += plan.pages.back() * page_bytes(cache, wish.kv);
-  }
-  plan.device.device = device.device;
-  plan.device.buffers = {
-      {BufferKind::weights, copy ? model.resident : model.weights, device.maps_weights && !copy},
-      {BufferKind::kv, kv, false},
-      {BufferKind::arena, step.arena, false},
-      {BufferKind::workspace, step.workspace, false},
-      {BufferKind::results, plan.results * model.result_row, false}};
   return plan;
 }
 
-bool fits(const Plan& plan, const DeviceBudget& device) { return plan.device.anonymous() <= device.usable; }
-
-void note_departures(const MemoryProfile& model, const DeviceBudget& device, uint32_t context,
-                     uint32_t wanted, Plan& plan) {
-  if (model.resident != 0) {
+void note_mapping(const MemoryProfile&, std::span<const DeviceBudget> devices, Plan& plan) {
+  for (uint32_t d = 0; d < devices.size(); ++d) {
+    uint64_t copy = 0;
+    for (size_t p = 0; p < plan.parts.size() && !devices[d].resident.empty(); ++p)
+      copy += plan.parts[p].device == d ? devices[d].resident[p] : 0;
+    if (!devices[d].maps_weights || copy == 0 || plan.devices[d].copies_weights()) continue;
     plan.notes.push_back(fmt::format(
         "weights are read from the file's mapping, which is slower: a copy of {} MiB beside the rest does "
         "not fit into {} MiB",
-        model.resident >> 20, device.usable >> 20));
-  }
-  if (context != wanted) {
-    plan.notes.push_back(fmt::format("context {} instead of {}: that is what fits into {} MiB", context,
-                                     wanted, device.usable >> 20));
+        copy >> 20, devices[d].usable >> 20));
   }
 }
 
-// Single changes that make a refused wish fit.
-std::vector<std::string> changes(const MemoryProfile& model, const DeviceBudget& device, const Wish& wish) {
-  std::vector<std::string> found;
-  for (const KvType type : {KvType::q8_0, KvType::q4_0}) {
-    Wish other = wish;
-    other.kv = {type, type};
-    if (type > std::max(wish.kv.k, wish.kv.v) &&
-        fits(build(model, device, other, row_class(model, wish.rows), false), device)) {
-      found.push_back(fmt::format("a {} cache", to_string(type)));
-      break;
+void note_refusals(const MemoryProfile& model, std::span<const DeviceBudget> devices, Plan& plan) {
+  for (const DeviceBudget& d : devices) {
+    size_t count = 0, first = 0;
+    for (size_t p = 0; p < d.refusals.size(); ++p) {
+      if (!d.refusals[p].empty() && count++ == 0) first = p;
     }
+    if (count == 0) continue;
+    plan.notes.push_back(fmt::format("{} of {} parts are not computed on {}: {}", count, model.parts.size(),
+                                     d.device, d.refusals[first]));
   }
-  for (uint32_t context = wish.context / 2; context >= page_tokens; context /= 2) {
-    Wish other = wish;
-    other.context = context;
-    if (fits(build(model, device, other, row_class(model, wish.rows), false), device)) {
-      found.push_back(fmt::format("a context of {} tokens", context));
-      break;
+}
+
+// Parts that lie on the host although there are accelerators.
+void note_split(std::span<const DeviceBudget> devices, const Wish& wish, Plan& plan) {
+  const bool card =
+      std::any_of(devices.begin(), devices.end(), [](const auto& d) { return !d.maps_weights; });
+  for (uint32_t d = 0; d < devices.size() && card && !wish.gpu_layers; ++d) {
+    if (!devices[d].maps_weights || !plan.uses(d)) continue;
+    uint32_t layers = plan.layers_on(d), all = 0, experts = 0;
+    for (const Placement& p : plan.parts) {
+      all += p.kind == PartKind::layer ? 1 : 0;
+      experts += p.kind == PartKind::experts && p.device == d ? 1 : 0;
     }
+    const std::string what = layers > 0    ? fmt::format("{} of {} layers", layers, all)
+                             : experts > 0 ? fmt::format("the experts of {} layers", experts)
+                                           : "the table of embeddings";
+    plan.notes.push_back(fmt::format("{} on {}: the accelerators have no room for more, or are slower", what,
+                                     devices[d].device));
   }
-  return found;
 }
 
 }  // namespace
 
-std::string_view to_string(KvType type) noexcept { return kv_names[static_cast<size_t>(type)]; }
 std::string_view to_string(BufferKind kind) noexcept { return buffer_names[static_cast<size_t>(kind)]; }
+std::string_view to_string(PartKind kind) noexcept { return part_names[static_cast<size_t>(kind)]; }
 
-KvType find_kv_type(std::string_view name) {
-  for (size_t i = 0; i < kv_names.size(); ++i) {
-    if (kv_names[i] == name) return static_cast<KvType>(i);
-  }
-  throw Error(Code::bad_request, fmt::format("unknown cache type '{}'", name), "use f32, f16, q8_0 or q4_0");
-}
-
-uint64_t kv_row_bytes(KvType type, uint32_t values) noexcept {
-  switch (type) {
-    case KvType::f32: return uint64_t{4} * values;
-    case KvType::f16: return uint64_t{2} * values;
-    case KvType::q8_0: return uint64_t{34} * ((values + 31) / 32);
-    case KvType::q4_0: return uint64_t{18} * ((values + 31) / 32);
-  }
-  return 0;
-}
-
-uint64_t page_bytes(const CacheProfile& cache, KvTypes types) noexcept {
-  const uint64_t token = kv_row_bytes(types.k, cache.k_size) + kv_row_bytes(types.v, cache.v_size);
-  return align_up(token * cache.kv_heads * page_tokens, 64) * cache.layers;
+uint64_t MemoryProfile::weights() const noexcept {
+  uint64_t sum = 0;
+  for (const PartProfile& p : parts) sum += p.kind == PartKind::embed && tied ? 0 : p.weights;
+  return sum;
 }
 
 uint64_t DeviceBuffers::of(BufferKind kind) const noexcept {
@@ -130,33 +110,125 @@ uint64_t DeviceBuffers::anonymous() const noexcept {
   return sum;
 }
 
-std::variant<Plan, Shortfall> place(const MemoryProfile& model, const DeviceBudget& device,
+uint64_t DeviceBuffers::mapped() const noexcept {
+  uint64_t sum = 0;
+  for (const Buffer& b : buffers) sum += b.mapped ? b.bytes : 0;
+  return sum;
+}
+
+bool DeviceBuffers::copies_weights() const noexcept {
+  return std::any_of(buffers.begin(), buffers.end(), [](const Buffer& b) {
+    return b.kind == BufferKind::weights && !b.mapped && b.bytes != 0;
+  });
+}
+
+uint64_t Plan::anonymous() const noexcept {
+  uint64_t sum = crossing;
+  for (const DeviceBuffers& d : devices) sum += d.anonymous();
+  return sum;
+}
+
+bool Plan::uses(uint32_t device) const noexcept {
+  return std::any_of(parts.begin(), parts.end(), [&](const Placement& p) { return p.device == device; });
+}
+
+uint32_t Plan::layers_on(uint32_t device) const noexcept {
+  return static_cast<uint32_t>(std::count_if(parts.begin(), parts.end(), [&](const Placement& p) {
+    return p.kind == PartKind::layer && p.device == device;
+  }));
+}
+
+std::string Shortfall::remedy() const {
+  if (would_fit.empty()) return "free memory or use a smaller model";
+  std::vector<std::string_view> texts;
+  for (const Change& c : would_fit) texts.push_back(c.text);
+  return fmt::format("would fit: {}", fmt::join(texts, ", or "));
+}
+
+std::optional<Plan> best_plan(const MemoryProfile& model, std::span<const DeviceBudget> devices,
+                              const Wish& wish, uint32_t context) {
+  size_t widest = 0;  // the largest row class within the wish
+  for (size_t i = 0; i < model.steps.size(); ++i) {
+    if (model.steps[i].rows <= wish.rows) widest = i;
+  }
+  std::vector<Terms> tries;
+  const bool copies = std::any_of(devices.begin(), devices.end(),
+                                  [](const auto& d) { return d.maps_weights && !d.resident.empty(); });
+  // A copy of the weights in huge pages is the faster way; it gives way before the context shrinks.
+  if (copies) tries.push_back({context, wish.parallel, widest, true, wish.kv});
+  for (size_t step = widest + 1; step-- > 0;) tries.push_back({context, wish.parallel, step, false, wish.kv});
+  std::optional<Draft> best;
+  double least = 0;
+  for (const Terms& terms : tries) {
+    auto draft = best_placement(model, devices, wish, terms);
+    if (!draft) continue;
+    const double s = score(model, devices, *draft);
+    if (best && s >= 0.98 * least) continue;
+    best.emplace(std::move(*draft));
+    least = s;
+    const bool on_card = !devices[*best->at(0)].maps_weights;
+    // Whole on the device where it should be: fewer rows would gain nothing.
+    if (best->crossings() == 0 && (on_card || devices.size() == 1)) break;
+  }
+  if (!best) return std::nullopt;
+  Plan plan = best->plan(wish);
+  const Times fast = times(model, devices, *best, 512), full = times(model, devices, *best, context);
+  plan.expected = {fast.prompt_known ? 1 / fast.prompt : 0, fast.token_known ? 1 / fast.token : 0,
+                   full.token_known ? 1 / full.token : 0, fast.measured};
+  return plan;
+}
+
+std::variant<Plan, Shortfall> place(const MemoryProfile& model, std::span<const DeviceBudget> devices,
                                     const Wish& wish) {
   Wish exact = wish;
   if (wish.context == 0)
     exact.context = std::min(model.context == 0 ? default_context : model.context, default_context);
   const uint32_t wanted = exact.context;
-  // A copy of the weights in huge pages is the faster way; it gives way before the context shrinks.
-  if (model.resident != 0 && device.maps_weights) {
-    Plan plan = build(model, device, exact, row_class(model, wish.rows), true);
-    if (fits(plan, device)) return plan;
-  }
   for (;; exact.context /= 2) {
-    for (uint32_t rows = std::max(wish.rows, model.steps.front().rows);;) {
-      const RowClass& step = row_class(model, rows);
-      Plan plan = build(model, device, exact, step, false);
-      if (fits(plan, device)) {
-        note_departures(model, device, exact.context, wanted, plan);
-        return plan;
+    if (auto plan = best_plan(model, devices, wish, exact.context)) {
+      if (wish.context == 0 && exact.context == wanted) *plan = grown(*plan, model, devices, wish);
+      note_mapping(model, devices, *plan);
+      note_refusals(model, devices, *plan);
+      note_split(devices, wish, *plan);
+      if (exact.context != wanted) {
+        plan->notes.push_back(fmt::format("context {} instead of {}: that is what fits into {} MiB",
+                                          exact.context, wanted, devices.front().usable >> 20));
       }
-      if (step.rows == model.steps.front().rows) break;
-      rows = step.rows - 1;
+      return std::move(*plan);
     }
     if (wish.context != 0 || exact.context / 2 < least_context) break;
   }
   exact.context = wanted;
-  const Plan plan = build(model, device, exact, model.steps.front(), false);
-  return Shortfall{plan.device.anonymous(), device.usable, changes(model, device, exact)};
+  const Needs needs = needs_of(model, devices, exact);
+  return Shortfall{needs.needed, needs.usable, needs.mapped, changes_that_fit(model, devices, exact)};
+}
+
+std::variant<Plan, Shortfall> place(const MemoryProfile& model, const DeviceBudget& device,
+                                    const Wish& wish) {
+  return place(model, std::span(&device, 1), wish);
+}
+
+uint32_t largest_context(const MemoryProfile& model, std::span<const DeviceBudget> devices,
+                         const Wish& wish) {
+  const uint32_t limit = model.context == 0 ? default_context : model.context;
+  uint32_t low = 0, high = (limit + page_tokens - 1) / page_tokens;
+  while (low < high) {
+    const uint32_t middle = low + (high - low + 1) / 2;
+    best_plan(model, devices, wish, std::min(limit, middle * page_tokens)) ? low = middle : high = middle - 1;
+  }
+  return std::min(limit, low * page_tokens);
+}
+
+MemoryProfile with_bits(const MemoryProfile& model, double bits) {
+  MemoryProfile other = model;
+  for (PartProfile& p : other.parts) {
+    const double bytes = static_cast<double>(p.values) * bits / 8;
+    if (p.weights > 0)
+      p.token_bytes =
+          static_cast<uint64_t>(static_cast<double>(p.token_bytes) * bytes / static_cast<double>(p.weights));
+    p.weights = static_cast<uint64_t>(bytes);
+  }
+  return other;
 }
 
 }  // namespace hearth

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "plan/json.h"
+
 namespace hearth {
 namespace {
 
@@ -27,20 +29,6 @@ T number(const Json& j, const char* key) {
 Json strings(const std::vector<std::string>& list) { return json::value_from(list); }
 std::vector<std::string> strings(const Json& j, const char* key) {
   return json::value_to<std::vector<std::string>>(j.at(key));
-}
-
-json::object wish_json(const Wish& w) {
-  return {{"context", w.context},
-          {"parallel", w.parallel},
-          {"rows", w.rows},
-          {"k", to_string(w.kv.k)},
-          {"v", to_string(w.kv.v)}};
-}
-Wish wish_of(const Json& j) {
-  return {number<uint32_t>(j, "context"),
-          number<uint32_t>(j, "parallel"),
-          number<uint32_t>(j, "rows"),
-          {find_kv_type(text(j, "k")), find_kv_type(text(j, "v"))}};
 }
 
 json::object call_json(const ToolCall& c) {
@@ -172,30 +160,66 @@ Statistics statistics_of(const Json& j) {
           number<uint64_t>(j, "seed")};
 }
 
-json::object held_json(const DeviceBuffers& held) {
-  json::array buffers;
-  for (const Buffer& b : held.buffers) {
-    buffers.push_back({{"kind", static_cast<int>(b.kind)}, {"bytes", b.bytes}, {"mapped", b.mapped}});
-  }
-  return {{"device", held.device}, {"buffers", buffers}};
+Json held_json(const std::vector<DeviceBuffers>& held) {
+  json::array list;
+  for (const DeviceBuffers& h : held) list.push_back(to_json(h));
+  return list;
 }
-DeviceBuffers held_of(const Json& j) {
-  DeviceBuffers held;
-  held.device = text(j, "device");
-  for (const Json& b : j.at("buffers").as_array()) {
-    held.buffers.push_back({static_cast<BufferKind>(number<int>(b, "kind")), number<uint64_t>(b, "bytes"),
-                            b.at("mapped").as_bool()});
-  }
+std::vector<DeviceBuffers> held_of(const Json& j) {
+  std::vector<DeviceBuffers> held;
+  for (const Json& h : j.as_array()) held.push_back(buffers_of(h));
   return held;
+}
+
+json::array budgets_json(const std::vector<DeviceBudget>& budgets) {
+  json::array list;
+  for (const DeviceBudget& b : budgets) list.push_back(to_json(b));
+  return list;
+}
+std::vector<DeviceBudget> budgets_of(const Json& j) {
+  std::vector<DeviceBudget> budgets;
+  for (const Json& b : j.as_array()) budgets.push_back(budget_of(b));
+  return budgets;
+}
+
+json::object load_json(const LoadRequest& r) {
+  return {{"path", r.path},
+          {"wish", to_json(r.wish)},
+          {"cpu", r.cpu_set},
+          {"threads", r.threads},
+          {"devices", json::value_from(r.devices)},
+          {"backends", r.backends},
+          {"budgets", budgets_json(r.budgets)}};
+}
+LoadRequest load_of(const Json& j) {
+  return {text(j, "path"),
+          wish_of(j.at("wish")),
+          text(j, "cpu"),
+          number<uint32_t>(j, "threads"),
+          json::value_to<std::vector<std::string>>(j.at("devices")),
+          text(j, "backends"),
+          budgets_of(j.at("budgets"))};
+}
+
+json::object survey_json(const to_child::Survey& m) {
+  json::array headers;
+  for (const auto& h : m.headers) headers.push_back({{"path", h.path}, {"bytes", h.file_bytes}});
+  return {{"is", "survey"}, {"request", load_json(m.request)}, {"headers", std::move(headers)}};
+}
+to_child::Survey survey_of(const Json& j) {
+  to_child::Survey m{load_of(j.at("request"))};
+  for (const Json& h : j.at("headers").as_array())
+    m.headers.push_back({text(h, "path"), number<uint64_t>(h, "bytes")});
+  return m;
 }
 
 struct EncodeToChild {
   json::object operator()(const to_child::Load& m) const {
-    const LoadRequest& r = m.request;
-    return {{"is", "load"},          {"path", r.path},       {"wish", wish_json(r.wish)},
-            {"cpu", r.cpu_set},      {"threads", r.threads}, {"devices", json::value_from(r.devices)},
-            {"backends", r.backends}};
+    json::object o = load_json(m.request);
+    o["is"] = "load";
+    return o;
   }
+  json::object operator()(const to_child::Survey& m) const { return survey_json(m); }
   json::object operator()(const to_child::Start& m) const {
     return {{"is", "start"}, {"id", m.id.value}, {"request", request_json(m.request)}};
   }
@@ -268,6 +292,14 @@ struct EncodeFromChild {
   json::object operator()(const from_child::Inspected& m) const {
     return {{"is", "inspected"}, {"what", m.what}};
   }
+  json::object operator()(const from_child::Surveyed& m) const {
+    if (m.goes_on) return {{"is", "surveyed"}, {"goes_on", true}};
+    return {{"is", "surveyed"},
+            {"goes_on", false},
+            {"profile", to_json(m.profile)},
+            {"budgets", budgets_json(m.budgets)},
+            {"facts", m.facts}};
+  }
   json::object operator()(const from_child::Pong&) const { return {{"is", "pong"}}; }
 };
 
@@ -285,9 +317,7 @@ ToChild decode_to_child(const Json& j) {
   return decoded([&]() -> ToChild {
     const std::string is = text(j, "is");
     if (is == "load") {
-      return to_child::Load{{text(j, "path"), wish_of(j.at("wish")), text(j, "cpu"),
-                             number<uint32_t>(j, "threads"),
-                             json::value_to<std::vector<std::string>>(j.at("devices")), text(j, "backends")}};
+      return to_child::Load{load_of(j)};
     }
     if (is == "start") return to_child::Start{{number<uint64_t>(j, "id")}, request_of(j.at("request"))};
     if (is == "cancel") return to_child::Cancel{{number<uint64_t>(j, "id")}};
@@ -297,6 +327,7 @@ ToChild decode_to_child(const Json& j) {
       read_optional(j, "prefer_go", m.prefer_go);
       return m;
     }
+    if (is == "survey") return survey_of(j);
     if (is == "ping") return to_child::Ping{};
     if (is == "leave") return to_child::Leave{};
     unknown(is);
@@ -333,6 +364,14 @@ FromChild decode_from_child(const Json& j) {
                                 code_from_string(text(j, "code")),
                                 text(j, "message"),
                                 text(j, "remedy")};
+    }
+    if (is == "surveyed") {
+      from_child::Surveyed m{j.at("goes_on").as_bool()};
+      if (m.goes_on) return m;
+      m.profile = profile_of(j.at("profile"));
+      m.budgets = budgets_of(j.at("budgets"));
+      m.facts = j.at("facts");
+      return m;
     }
     if (is == "inspected") return from_child::Inspected{j.at("what")};
     if (is == "pong") return from_child::Pong{};

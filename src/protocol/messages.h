@@ -91,6 +91,9 @@ struct LoadRequest {
   uint32_t threads = 0;                   // HEARTH_THREADS
   std::vector<std::string> devices = {};  // names, in the order of use; empty = the CPU
   std::string backends = {};              // HEARTH_BACKENDS: folders of the modules
+  // What is known of the devices, one for each name or none: rates, and memory that must stay free. usable 0
+  // = what is free when the model is loaded; otherwise no more than that.
+  std::vector<DeviceBudget> budgets = {};
 };
 
 namespace to_child {
@@ -113,6 +116,16 @@ struct Inspect {
   std::optional<bool> prefer_go = {};
   std::string parser = {};
 };
+// What a model takes on the devices of a request: answered by Surveyed, or Failed with id 0. Nothing is
+// loaded. `headers`: the beginnings of the model's files, if the files are not here; request.path else.
+struct Survey {
+  struct Header {
+    std::string path;
+    uint64_t file_bytes = 0;  // of the whole file
+  };
+  LoadRequest request;
+  std::vector<Header> headers = {};
+};
 // Answered by Pong between two steps of computing: a sign of life.
 struct Ping {};
 struct Leave {};
@@ -130,7 +143,7 @@ namespace from_child {
 // The model is loaded: what was really allocated, and what the plan noted.
 struct Ready {
   std::string model, device;
-  DeviceBuffers held;
+  std::vector<DeviceBuffers> held;  // of the devices that take part
   uint32_t context = 0;
   double load_seconds = 0;
   std::vector<std::string> notes;
@@ -176,13 +189,20 @@ struct Pong {};
 struct Inspected {
   Json what;
 };
+// What a dry run says: for place(). `facts`: {architecture, parameter_count, file_type, file_bytes}.
+struct Surveyed {
+  bool goes_on = false;  // a header is longer than what was there of it; nothing else is set then
+  MemoryProfile profile = {};
+  std::vector<DeviceBudget> budgets = {};  // one per device of the request
+  Json facts = json::object();
+};
 }  // namespace from_child
 
 using ToChild = std::variant<to_child::Load, to_child::Start, to_child::Cancel, to_child::Inspect,
-                             to_child::Ping, to_child::Leave>;
+                             to_child::Survey, to_child::Ping, to_child::Leave>;
 using FromChild = std::variant<from_child::Ready, from_child::Text, from_child::Thinking, from_child::Called,
                                from_child::Vectors, from_child::Done, from_child::Failed, from_child::Pong,
-                               from_child::Inspected>;
+                               from_child::Inspected, from_child::Surveyed>;
 
 // Records ↔ JSON. Decoding throws Error(bug) on a message of another build.
 Json encode(const ToChild& message);

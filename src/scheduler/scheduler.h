@@ -24,6 +24,9 @@ struct ModelSpec {
   std::string name;  // as it is shown
   LoadRequest load;
   bool automatic_context = true;
+  // What a dry run says of the model, for its devices in load.devices; null: its file's size is all that is
+  // known.
+  std::shared_ptr<const from_child::Surveyed> survey = nullptr;
 };
 
 // Residency that a request wishes for after it: unset keeps what the loaded model has.
@@ -49,7 +52,10 @@ struct SchedulerPolicy {
   std::chrono::nanoseconds keep_alive = std::chrono::minutes(5), load_timeout = std::chrono::minutes(5);
   uint32_t most_loaded = 3, most_waiting = 512;
   uint32_t parallel = 0;      // requests per worker at once; 0 = as many as its pages carry
-  uint64_t memory_bytes = 0;  // what all workers together may hold; 0 = what the system has available
+  uint64_t memory_bytes = 0;  // of the host, what all workers together may hold; 0 = what is available
+  // The devices of every model, in the order of LoadRequest::devices: what each has for models when none is
+  // loaded. Empty = the CPU.
+  std::vector<DeviceBudget> devices = {};
 
   // load_timeout is the longest time without progress of a load; 0 or less = no limit. A worker with requests
   // is killed when it neither answers nor does anything for hang_timeout, or does not answer for step_timeout

@@ -99,7 +99,7 @@ House::House(const boost::asio::any_io_executor& on, ServerOptions opt,
       options(std::move(opt)),
       store(store_options(options)),
       registry(store, registry_options(options)),
-      catalog(store, {options.load, options.context, options.prefer_go_templates}),
+      catalog(store, {options.load, options.context, options.prefer_go_templates, options.cache}),
       scheduler(workers == nullptr ? Scheduler(on, options.policy)
                                    : Scheduler(on, options.policy, std::move(workers))) {}
 

@@ -21,6 +21,7 @@ struct ServerOptions {
   std::string token;    // asked for when not empty; required to listen beyond loopback
   std::string tls_certificate = {}, tls_key = {};  // PEM files; both empty: plain HTTP
   std::filesystem::path models, key_file;
+  std::filesystem::path cache;  // what may be lost: dry runs of models. Empty: none are made
   bool prune = true;
   SchedulerPolicy policy;
   LoadRequest load;  // cache types, threads, instruction set for every model

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "store/download.h"
+#include "store/remote_file.h"
 #include "store/store.h"
 
 namespace hearth {
@@ -56,6 +57,11 @@ class Registry {
   using Describe = std::function<ModelConfig(const std::filesystem::path&)>;
   void pull_file(std::string_view address, const ModelName& name, bool insecure, const Describe& describe,
                  const OnTransferProgress& progress, const std::stop_token& stop);
+
+  // The weights of a model, or a file at an address, to look at the beginning of without pulling it. Throw as
+  // pulling does.
+  RemoteFile remote_weights(const ModelName& name, bool insecure, const std::stop_token& stop);
+  RemoteFile remote_file(std::string_view address, bool insecure);
 
   // Sends an installed model to the registry of its name. Throws also Error(not_found) if it is not
   // installed.

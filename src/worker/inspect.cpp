@@ -64,7 +64,7 @@ json::object metadata(const Gguf& file, bool arrays) {
 // The type that holds most of the values, for files that do not say what they are.
 std::string main_type(const Gguf& file) {
   std::map<DType, uint64_t> values;
-  for (const TensorInfo& t : file.tensors()) values[t.type] += t.data.size();
+  for (const TensorInfo& t : file.tensors()) values[t.type] += t.bytes;
   DType best{};
   uint64_t most = 0;
   for (const auto& [type, bytes] : values) {
@@ -137,13 +137,17 @@ json::array tensor_list(const Gguf& file, uint64_t& values) {
 
 }  // namespace
 
+std::string file_kind(const Gguf& file) {
+  const auto number = file.u64("general.file_type");
+  return number ? std::string(file_type_name(*number)) : main_type(file);
+}
+
 Json inspect_model(const to_child::Inspect& question) {
   const std::string& path = question.path;
   const Gguf file = path.empty() ? Gguf::parse(builtin_model(), std::string(builtin_name)) : Gguf::open(path);
   const std::string arch = printable(file.string("general.architecture").value_or("unknown"));
   uint64_t values = 0;
   json::array tensors = tensor_list(file, values);
-  const auto number = file.u64("general.file_type");
   json::object model_info = metadata(file, question.arrays);
   model_info["general.parameter_count"] = values;
   const TemplateFacts templates = templates_of(file.string("tokenizer.chat_template").value_or(""), question);
@@ -151,7 +155,7 @@ Json inspect_model(const to_child::Inspect& question) {
                       {"type", printable(file.string("general.type").value_or("model"))},
                       {"file_bytes", file.file_bytes()},
                       {"parameter_count", values},
-                      {"file_type", number ? std::string(file_type_name(*number)) : main_type(file)},
+                      {"file_type", file_kind(file)},
                       {"context_length", file.u64(arch + ".context_length").value_or(0)},
                       {"embedding_length", file.u64(arch + ".embedding_length").value_or(0)},
                       {"capabilities", capabilities(file, arch, templates.able)},

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "formats/gguf.h"
 #include "protocol/messages.h"
 
 namespace hearth {
@@ -14,5 +15,8 @@ namespace hearth {
 // is used, or the parser. Throws Error as reading a model does.
 Json inspect_model(const to_child::Inspect& question);
 Json inspect_model(const std::string& path, bool arrays = false);
+
+// "Q4_K_M", as the file says, or the type that holds most of it.
+std::string file_kind(const Gguf& file);
 
 }  // namespace hearth

@@ -1,41 +1,121 @@
 #include "worker/loaded_model.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <chrono>
+#include <limits>
 
 #include "base/memory.h"
 #include "device/modules.h"
 #include "model/profile.h"
 
 namespace hearth {
+namespace {
 
-Plan plan_for(const BoundModel& model, const Gguf& file, const Device& device, const Wish& wish) {
-  const DeviceBudget budget{device.info().name, available_memory(), true};
-  auto result = place(profile(model, file, device), budget, wish);
-  if (const auto* shortfall = std::get_if<Shortfall>(&result)) {
-    throw Error(Code::out_of_memory,
-                fmt::format("the model needs {} MiB beside its file, {} MiB are available",
-                            shortfall->needed >> 20, shortfall->usable >> 20),
-                shortfall->would_fit.empty()
-                    ? "free memory or use a smaller model"
-                    : fmt::format("would fit: {}", fmt::join(shortfall->would_fit, ", or ")));
+DeviceOptions options_of(const LoadRequest& request, bool exact = false) {
+  return {{request.cpu_set, request.threads, exact}, request.backends};
+}
+
+// What the system or the driver says is free now.
+DeviceBudget free_budget(const std::string& name, const LoadRequest& request) {
+  DeviceBudget b;
+  b.device = name;
+  if (name == "cpu") {
+    b.usable = available_memory();
+    const uint64_t group = available_in_group();
+    b.mapped_limit = group == std::numeric_limits<uint64_t>::max() ? 0 : group;
+    return b;
   }
-  return std::get<Plan>(std::move(result));
+  const ModuleDevice device = describe_device(name, options_of(request));
+  b.usable = free_memory(device);
+  b.maps_weights = false;
+  b.host_memory = device.kind == ModuleDeviceKind::integrated;
+  b.largest_allocation = device.largest_allocation;
+  return b;
+}
+
+// Where no device at all takes an operation, the load fails for that reason and not for want of memory.
+void require_some_device(const MemoryProfile& profile, std::span<const DeviceBudget> budgets) {
+  for (size_t p = 0; p < profile.parts.size(); ++p) {
+    const bool refused = std::all_of(budgets.begin(), budgets.end(), [&](const DeviceBudget& b) {
+      return p < b.refusals.size() && !b.refusals[p].empty();
+    });
+    if (!refused) continue;
+    throw Error(
+        Code::unsupported,
+        fmt::format("device {} cannot compute {} {} of this model: {}", budgets.front().device,
+                    to_string(profile.parts[p].kind), profile.parts[p].layer, budgets.front().refusals[p]),
+        "use an f16 cache, or another file of this model");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> device_list(const LoadRequest& request) {
+  return request.devices.empty() ? std::vector<std::string>{"cpu"} : request.devices;
+}
+
+std::vector<DeviceBudget> budgets_for(const LoadRequest& request, const BoundModel& model,
+                                      const MemoryProfile& profile,
+                                      const std::vector<std::unique_ptr<Device>>& devices) {
+  const auto names = device_list(request);
+  std::vector<DeviceBudget> budgets;
+  for (size_t d = 0; d < names.size(); ++d) {
+    DeviceBudget b = free_budget(names[d], request);
+    if (d < request.budgets.size()) {
+      const DeviceBudget& known = request.budgets[d];
+      if (known.usable != 0) b.usable = std::min(b.usable, known.usable);
+      if (known.mapped_limit != 0) b.mapped_limit = known.mapped_limit;
+      b.overhead = known.overhead;
+      b.rates = known.rates;
+      b.kv = known.kv;
+    }
+    measure(b, model, profile, *devices[d], request.wish.kv);
+    budgets.push_back(std::move(b));
+  }
+  return budgets;
+}
+
+Plan plan_or_throw(const MemoryProfile& profile, std::span<const DeviceBudget> budgets, const Wish& wish) {
+  require_some_device(profile, budgets);
+  auto result = place(profile, budgets, wish);
+  if (auto* plan = std::get_if<Plan>(&result)) return std::move(*plan);
+  const Shortfall& s = std::get<Shortfall>(result);
+  const std::string what =
+      s.mapped ? fmt::format(
+                     "the model needs {} MiB with its file, the memory limit leaves {} MiB; it would "
+                     "be read again and again, or killed",
+                     s.needed >> 20, s.usable >> 20)
+               : fmt::format("the model needs {} MiB beside its file, {} MiB are available", s.needed >> 20,
+                             s.usable >> 20);
+  throw Error(Code::out_of_memory, what, s.remedy());
 }
 
 LoadedModel::LoadedModel(OpenModel open, const LoadRequest& request, bool exact) : open_(std::move(open)) {
   const auto begin = std::chrono::steady_clock::now();
   BoundModel model = bind_model(*open_.file);
-  device_ = open_device(request.devices.empty() ? "cpu" : request.devices.front(),
-                        {{request.cpu_set, request.threads, exact}, request.backends});
-  Plan plan = plan_for(model, *open_.file, *device_, request.wish);
+  for (const std::string& name : device_list(request))
+    devices_.push_back(open_device(name, options_of(request, exact)));
+  const MemoryProfile needs = profile(model, *open_.file, *devices_.front());
+  Plan plan = plan_or_throw(needs, budgets_for(request, model, needs, devices_), request.wish);
   EngineOptions options;
   options.ends = [tokenizer = open_.tokenizer.get()](TokenId t) { return tokenizer->ends_generation(t); };
-  engine_ =
-      std::make_unique<Engine>(std::move(model), *open_.file, *device_, std::move(plan), std::move(options));
+  std::vector<Device*> devices;
+  for (const auto& device : devices_) devices.push_back(device.get());
+  engine_ = std::make_unique<Engine>(std::move(model), *open_.file, std::move(devices), std::move(plan),
+                                     std::move(options));
   seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+Device& LoadedModel::device() noexcept { return *devices_[engine_->plan().parts.back().device]; }
+
+std::string LoadedModel::device_names() const {
+  std::string names;
+  const Plan& plan = engine_->plan();
+  for (uint32_t d = 0; d < plan.devices.size(); ++d) {
+    if (plan.uses(d)) names += (names.empty() ? "" : ", ") + plan.devices[d].device;
+  }
+  return names;
 }
 
 }  // namespace hearth

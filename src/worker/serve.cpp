@@ -10,6 +10,7 @@
 #include "worker/inspect.h"
 #include "worker/sandbox.h"
 #include "worker/session.h"
+#include "worker/survey.h"
 
 namespace hearth {
 namespace {
@@ -39,6 +40,7 @@ class Worker {
     if (const auto* m = std::get_if<to_child::Cancel>(&message); m != nullptr && session_ != nullptr)
       session_->cancel(m->id);
     if (const auto* m = std::get_if<to_child::Inspect>(&message)) inspect(*m);
+    if (const auto* m = std::get_if<to_child::Survey>(&message)) survey(*m);
     if (std::holds_alternative<to_child::Ping>(message)) send(from_child::Pong{});
     return !std::holds_alternative<to_child::Leave>(message);
   }
@@ -55,6 +57,14 @@ class Worker {
   void inspect(const to_child::Inspect& m) {
     try {
       send(from_child::Inspected{inspect_model(m)});
+    } catch (const Error& e) {
+      send(from_child::Failed{{0}, e.code, e.message, e.remedy});
+    }
+  }
+
+  void survey(const to_child::Survey& m) {
+    try {
+      send(survey_model(m));
     } catch (const Error& e) {
       send(from_child::Failed{{0}, e.code, e.message, e.remedy});
     }

@@ -13,8 +13,12 @@ Session::Session(const LoadRequest& request, Outbox out)
 
 from_child::Ready Session::ready() {
   const Plan& plan = model_.engine().plan();
-  return {model_.files().name, model_.device().info().name, plan.device,
-          plan.context,        model_.load_seconds(),       plan.notes};
+  from_child::Ready ready{model_.files().name, model_.device_names(), {},
+                          plan.context,        model_.load_seconds(), plan.notes};
+  for (uint32_t d = 0; d < plan.devices.size(); ++d) {
+    if (plan.uses(d)) ready.held.push_back(plan.devices[d]);
+  }
+  return ready;
 }
 
 void Session::start(const to_child::Start& m) {

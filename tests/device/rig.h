@@ -64,15 +64,15 @@ class Rig {
     if (const auto* head = std::get_if<Logits>(&program.ops.back())) {
       program.outputs = static_cast<uint32_t>(program.weights[head->weight.id - 1].shape.rows);
     }
-    Plan plan;
+    DeviceBuffers plan;
     plan.kv = {kv, kv};
     for (size_t i = 0; i < program.caches.size(); ++i)
       plan.pages.push_back((rows + page_tokens - 1) / page_tokens);
     const Layout layout = lay_out(program, rows);
-    plan.device.buffers = {{BufferKind::arena, layout.peak, false},
-                           {BufferKind::workspace, device_->workspace(program, rows), false},
-                           {BufferKind::results, uint64_t{rows} * program.outputs * 4, false},
-                           {BufferKind::weights, device_->resident(program), false}};
+    plan.buffers = {{BufferKind::arena, layout.peak, false},
+                    {BufferKind::workspace, device_->workspace(program, rows), false},
+                    {BufferKind::results, uint64_t{rows} * program.outputs * 4, false},
+                    {BufferKind::weights, device_->resident(program), false}};
     device_->reserve(plan, program);
     for (uint32_t i = 0; i < values_.size(); ++i) {
       const WeightInfo& w = program.weights[i];

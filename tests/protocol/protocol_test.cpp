@@ -116,10 +116,10 @@ TEST(Messages, EventsSurvive) {
       std::get<from_child::Failed>(trip(FromChild(from_child::Failed{{3}, Code::busy, "m", "r"})));
   EXPECT_EQ(failed.code, Code::busy);
   from_child::Ready ready;
-  ready.held.buffers = {{BufferKind::kv, 77, false}, {BufferKind::weights, 5, true}};
+  ready.held = {{"cpu", {{BufferKind::kv, 77, false}, {BufferKind::weights, 5, true}}, {3}, {}}};
   const auto back = std::get<from_child::Ready>(trip(FromChild(ready)));
-  EXPECT_EQ(back.held.of(BufferKind::kv), 77U);
-  EXPECT_EQ(back.held.anonymous(), 77U);
+  EXPECT_EQ(back.held.at(0).of(BufferKind::kv), 77U);
+  EXPECT_EQ(back.held.at(0).anonymous(), 77U);
 }
 
 TEST(Messages, GarbageIsAnError) {

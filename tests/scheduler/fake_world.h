@@ -25,7 +25,7 @@ class FakeWorker {
     r.model = "fake";
     r.device = "cpu";
     r.context = context;
-    r.held.buffers.push_back({BufferKind::weights, bytes, mapped});
+    r.held.push_back({"cpu", {{BufferKind::weights, bytes, mapped}}, {}, {}});
     loaded = true;
     say(r);
   }

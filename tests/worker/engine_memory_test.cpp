@@ -45,7 +45,8 @@ TEST(EngineMemory, TheDeviceTakesWhatThePlanLists) {
     for (const KvType type : {KvType::f32, KvType::f16}) {
       for (const uint32_t rows : {64U, 512U}) {
         Loaded model(r, {"", true, {type, type}, 2, rows, 3});
-        EXPECT_EQ(model.engine().device().reserved(), model.engine().plan().device.anonymous()) << name;
+        EXPECT_EQ(model.engine().devices()[0]->reserved(), model.engine().plan().devices[0].anonymous())
+            << name;
       }
     }
   }

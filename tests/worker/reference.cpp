@@ -10,9 +10,14 @@
 namespace hearth::test {
 namespace {
 
-Plan plan_of(const BoundModel& model, const Gguf& file, const Device& device, const RunOptions& o) {
-  const Wish wish{model.hyper.context, o.parallel, o.rows, o.kv};
-  return std::get<Plan>(place(profile(model, file, device), {"cpu", 8ULL << 30, true}, wish));
+Plan plan_of(const BoundModel& model, const Gguf& file, const std::vector<Device*>& devices,
+             const RunOptions& o) {
+  Wish wish{model.hyper.context, o.parallel, o.rows, o.kv};
+  wish.gpu_layers = o.second;
+  const MemoryProfile needs = profile(model, file, *devices.front());
+  std::vector<DeviceBudget> budgets(devices.size(), DeviceBudget{"cpu", 8ULL << 30});
+  for (size_t d = 0; d < devices.size(); ++d) measure(budgets[d], model, needs, *devices[d], wish.kv);
+  return std::get<Plan>(place(needs, budgets, wish));
 }
 
 double log_sum_exp(const std::vector<float>& x) {
@@ -58,9 +63,14 @@ std::vector<TokenId> Reference::tokens() const {
 
 Loaded::Loaded(const Reference& reference, const RunOptions& options) : file_(reference.file()) {
   BoundModel model = bind_model(file_);
-  device_ = open_cpu_device({options.set, options.threads, options.exact});
-  Plan plan = plan_of(model, file_, *device_, options);
-  engine_ = std::make_unique<Engine>(std::move(model), file_, *device_, std::move(plan), EngineOptions{});
+  std::vector<Device*> devices;
+  for (int d = 0; d < (options.second ? 2 : 1); ++d) {
+    devices_.push_back(open_cpu_device({options.set, options.threads, options.exact}));
+    devices.push_back(devices_.back().get());
+  }
+  Plan plan = plan_of(model, file_, devices, options);
+  engine_ =
+      std::make_unique<Engine>(std::move(model), file_, std::move(devices), std::move(plan), EngineOptions{});
 }
 
 std::vector<std::vector<float>> Loaded::scores(const std::vector<TokenId>& tokens, bool every) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ struct RunOptions {
   uint32_t threads = 2;
   uint32_t rows = 512;
   uint32_t parallel = 4;
+  // So many of the last layers, the head counted first, on a second CPU device.
+  std::optional<uint32_t> second = std::nullopt;
 };
 
 // A loaded model with all that it stands on.
@@ -42,7 +45,7 @@ class Loaded {
 
  private:
   Gguf file_;
-  std::unique_ptr<Device> device_;
+  std::vector<std::unique_ptr<Device>> devices_;
   std::unique_ptr<Engine> engine_;
 };
 

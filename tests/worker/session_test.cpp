@@ -62,6 +62,7 @@ class Driver {
   void take(const from_child::Ready&) {}
   void take(const from_child::Pong&) {}
   void take(const from_child::Inspected&) {}
+  void take(const from_child::Surveyed&) {}
   void take(const from_child::Thinking&) {}
   void take(const from_child::Called&) {}
   void take(const from_child::Vectors& m) { heard[m.id.value].vectors = m.vectors; }

@@ -16,16 +16,16 @@ struct Place {
   size_t next = 0;
 };
 
-void open_place(Place& place, const std::string& set, const BoundModel& model, const Gguf& file, bool cache,
-                uint32_t rows) {
+void open_place(Place& place, const std::string& set, const BoundModel& model, const Gguf& file,
+                const Program& program, uint32_t rows) {
   place.device = open_cpu_device({set, 2, true});
-  Plan plan;
+  DeviceBuffers plan;
   plan.kv = {KvType::f32, KvType::f32};
-  plan.pages = {cache ? rows / page_tokens + 1 : 0};
-  plan.device.buffers = {{BufferKind::arena, lay_out(model.program, rows).peak * 2, false},
-                         {BufferKind::workspace, place.device->workspace(model.program, rows), false},
-                         {BufferKind::results, uint64_t{model.program.outputs} * 4, false}};
-  place.device->reserve(plan, model.program);
+  plan.pages = {rows / page_tokens + 1};
+  plan.buffers = {{BufferKind::arena, lay_out(model.program, rows).peak * 2, false},
+                  {BufferKind::workspace, place.device->workspace(program, rows), false},
+                  {BufferKind::results, uint64_t{model.program.outputs} * 4, false}};
+  place.device->reserve(plan, program);
   for (uint32_t i = 0; i < model.tensors.size(); ++i)
     place.device->load({i + 1}, file.view(*model.tensors[i]));
 }
@@ -39,19 +39,22 @@ TEST(Split, ExpertsElsewhereNeedNothingButTransfers) {
 
   std::vector<uint32_t> device_of;
   for (const Op& op : model.program.ops) device_of.push_back(std::holds_alternative<Experts>(op) ? 1 : 0);
-  const Split parts = split(model.program, device_of);
+  const Split parts = split(model.program, device_of, 2);
   EXPECT_EQ(parts.segments.size(), 2U * model.hyper.layers + 1);
   size_t transfers = 0, others = 0;
   for (const Segment& s : parts.segments) {
     for (const Op& op : s.program.ops) (std::holds_alternative<Transfer>(op) ? transfers : others) += 1;
   }
   EXPECT_EQ(others, model.program.ops.size());
-  EXPECT_EQ(parts.slot_cols.size(), 4U * model.hyper.layers);  // residual, norm, route out; result back
+  // Residual, norm and route out, result back; the copies serve every layer anew.
+  EXPECT_EQ(parts.slot_cols.size(), 4U);
+  EXPECT_EQ(parts.devices[0].caches[0].layers, model.hyper.layers);
+  EXPECT_EQ(parts.devices[1].caches[0].layers, 0U);
   EXPECT_EQ(transfers, 8U * model.hyper.layers);
 
   Place places[2];
-  open_place(places[0], "", model, file, true, rows);
-  open_place(places[1], "portable", model, file, false, rows);
+  open_place(places[0], "", model, file, parts.devices[0], rows);
+  open_place(places[1], "portable", model, file, parts.devices[1], rows);
   for (const Segment& s : parts.segments) {
     places[s.device].executables.push_back(
         places[s.device].device->prepare(s.program, lay_out(s.program, rows)));

@@ -124,7 +124,7 @@ uint64_t CpuDevice::workspace(const Program& program, uint32_t rows) const {
   return w.shared() + w.per_thread() * team_.size();
 }
 
-void CpuDevice::reserve(const Plan& plan, const Program& program) {
+void CpuDevice::reserve(const DeviceBuffers& plan, const Program& program) {
   kv_.clear();
   kv_memory_.clear();
   for (size_t g = 0; g < program.caches.size(); ++g) {
@@ -141,15 +141,11 @@ void CpuDevice::reserve(const Plan& plan, const Program& program) {
     group.base = kv_memory_.back().data();
     kv_.push_back(group);
   }
-  arena_ = Memory(plan.device.of(BufferKind::arena), "activations");
-  workspace_ = Memory(plan.device.of(BufferKind::workspace), "scratch memory");
-  results_ = Memory(plan.device.of(BufferKind::results), "scores");
+  arena_ = Memory(plan.of(BufferKind::arena), "activations");
+  workspace_ = Memory(plan.of(BufferKind::workspace), "scratch memory");
+  results_ = Memory(plan.of(BufferKind::results), "scores");
   residence_.clear();
-  const auto& buffers = plan.device.buffers;
-  const bool copies = std::any_of(buffers.begin(), buffers.end(), [](const Buffer& b) {
-    return b.kind == BufferKind::weights && !b.mapped && b.bytes != 0;
-  });
-  if (copies) {
+  if (plan.copies_weights()) {
     uint64_t bytes = 0;
     residence_ = residence_of(program, table_, bytes);
     copy_ = Memory(bytes, "the weights");

@@ -79,7 +79,7 @@ class CpuDevice final : public Device {
   std::optional<Refusal> refuse(const Op& op, const Program& program, KvTypes kv) const override;
   uint64_t workspace(const Program& program, uint32_t rows) const override;
   uint64_t resident(const Program& program) const override;
-  void reserve(const Plan& plan, const Program& program) override;
+  void reserve(const DeviceBuffers& plan, const Program& program) override;
   uint64_t reserved() const noexcept override;
   void load(Weight weight, const WeightView& view) override;
   std::unique_ptr<Executable> prepare(const Program& program, const Layout& layout) override;

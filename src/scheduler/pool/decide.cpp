@@ -80,11 +80,13 @@ void WorkerPool::load(Job& job) {
   Worker worker;
   worker.number = number;
   worker.spec = job.spec;
-  worker.memory = estimated_memory(job.spec.load.path);
+  const Need need = need_of(job.spec);
+  worker.takes = need.takes;
+  worker.spec.load.budgets = need.budgets;
   worker.keep_alive = policy_.keep_alive;
   try {
     worker.handle = factory_.start(std::move(events));
-    worker.handle->send(to_child::Load{job.spec.load});
+    worker.handle->send(to_child::Load{worker.spec.load});
   } catch (const Error& e) {
     return fail(job.id, e);
   }

@@ -10,12 +10,6 @@
 namespace hearth {
 namespace {
 
-uint64_t total_bytes(const DeviceBuffers& held) {
-  uint64_t sum = 0;
-  for (const Buffer& b : held.buffers) sum += b.bytes;
-  return sum;
-}
-
 bool final(const Piece& piece) {
   return std::holds_alternative<from_child::Done>(piece) || std::holds_alternative<from_child::Failed>(piece);
 }
@@ -33,7 +27,8 @@ void WorkerPool::on_message(const std::string& key, uint64_t number, FromChild m
         if constexpr (std::is_same_v<M, from_child::Ready>) {
           on_ready(*worker, std::move(m));
         } else if constexpr (!std::is_same_v<M, from_child::Pong> &&
-                             !std::is_same_v<M, from_child::Inspected>) {
+                             !std::is_same_v<M, from_child::Inspected> &&
+                             !std::is_same_v<M, from_child::Surveyed>) {
           if constexpr (std::is_same_v<M, from_child::Failed>) {
             if (m.id.value == 0) return on_failed_load(*worker, m);
           }
@@ -48,7 +43,7 @@ void WorkerPool::on_ready(Worker& worker, from_child::Ready ready) {
   worker.phase = Worker::Phase::ready;
   worker.was_ready = true;
   worker.ready = std::move(ready);
-  worker.memory = total_bytes(worker.ready.held);
+  worker.takes = footprint_of(worker.ready.held);
   short_of_memory_.erase(worker.spec.key);
   leave_idle(worker);
   spdlog::info("{} is loaded on {} after {:.2f} s with a context of {}", worker.spec.name,

@@ -91,7 +91,15 @@ class WorkerPool {
   enum class Room { free, coming, none };
   Room make_room(const ModelSpec& spec, std::set<std::string>& held);
   Room make_room_after_shortage(const std::string& key, std::set<std::string>& held);
-  bool fits(uint64_t need, bool without_stopping) const;
+  // What a model is going to take, and what its worker is told of the devices.
+  struct Need {
+    Footprint takes;
+    std::vector<DeviceBudget> budgets = {};
+  };
+  Need need_of(const ModelSpec& spec) const;
+  std::map<std::string, uint64_t> left_on_cards(bool without_stopping) const;
+  bool fits(const Footprint& need, bool without_stopping) const;
+  bool fits_on_cards(const Footprint& need, bool without_stopping) const;
   Worker* least_needed(bool idle);
 
   SchedulerPolicy policy_;

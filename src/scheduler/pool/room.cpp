@@ -13,30 +13,78 @@ uint64_t plus(uint64_t a, uint64_t b) {
   return a > std::numeric_limits<uint64_t>::max() - b ? std::numeric_limits<uint64_t>::max() : a + b;
 }
 
+uint64_t anonymous_on_host(const std::vector<DeviceBuffers>& held) {
+  uint64_t sum = 0;
+  for (const DeviceBuffers& h : held) sum = plus(sum, h.device == "cpu" ? h.anonymous() : 0);
+  return sum;
+}
+
 }  // namespace
 
-// Whether one more worker of `need` bytes may start; `without_stopping`: as if those that are being stopped
-// were gone. A worker that would be the only one may always try: it says itself by how much it falls short.
-bool WorkerPool::fits(uint64_t need, bool without_stopping) const {
+// Of each card what loaded models leave; `without_stopping`: as if those that are being stopped were gone.
+std::map<std::string, uint64_t> WorkerPool::left_on_cards(bool without_stopping) const {
+  std::map<std::string, uint64_t> left;
+  for (const DeviceBudget& d : policy_.devices) {
+    if (!d.maps_weights) left[d.device] = d.usable;
+  }
+  for (const auto& [key, worker] : workers_) {
+    if (!worker.lives() && without_stopping) continue;
+    for (auto& [device, bytes] : left) {
+      const auto taken = worker.takes.cards.find(device);
+      if (taken != worker.takes.cards.end()) bytes = minus(bytes, taken->second);
+    }
+  }
+  return left;
+}
+
+// As its worker will plan it: for the empty machine, or, where others leave enough for a plan that is as
+// good, for what they leave.
+WorkerPool::Need WorkerPool::need_of(const ModelSpec& spec) const {
+  const auto alone = plan_within(spec, policy_.devices, {});
+  if (!alone) return {{estimated_memory(spec.load.path), {}}, policy_.devices};
+  Need need{footprint_of(alone->devices), policy_.devices};
+  if (fits_on_cards(need.takes, true)) return need;
+  const auto left = left_on_cards(true);
+  const auto squeezed = plan_within(spec, policy_.devices, left);
+  if (!squeezed || !as_good(*squeezed, *alone, policy_.devices)) return need;
+  need.takes = footprint_of(squeezed->devices);
+  for (DeviceBudget& b : need.budgets) {
+    if (!b.maps_weights) b.usable = left.at(b.device);
+  }
+  return need;
+}
+
+bool WorkerPool::fits_on_cards(const Footprint& need, bool without_stopping) const {
+  const auto left = left_on_cards(without_stopping);
+  return std::all_of(need.cards.begin(), need.cards.end(), [&](const auto& card) {
+    const auto there = left.find(card.first);
+    return there == left.end() || card.second <= there->second;
+  });
+}
+
+// Whether one more worker that takes so much may start; `without_stopping`: as if those that are being
+// stopped were gone. A worker that would be the only one may always try: it says itself by how much it falls
+// short.
+bool WorkerPool::fits(const Footprint& need, bool without_stopping) const {
   uint32_t count = 0;
   uint64_t held = 0, reserved = 0, returning = 0;
   for (const auto& [key, worker] : workers_) {
-    const uint64_t anonymous = worker.was_ready ? worker.ready.held.anonymous() : 0;
+    const uint64_t anonymous = worker.was_ready ? anonymous_on_host(worker.ready.held) : 0;
     if (!worker.lives()) {
       returning = plus(returning, anonymous);
       if (without_stopping) continue;
     }
     ++count;
-    held = plus(held, worker.memory);
+    held = plus(held, worker.takes.host);
     // What the system still reports as available although this worker is going to use it: all of a loading
     // one, and the pages of the file of a loaded one.
-    reserved = plus(reserved, minus(worker.memory, anonymous));
+    reserved = plus(reserved, minus(worker.takes.host, anonymous));
   }
   if (count == 0) return true;
-  if (count >= policy_.most_loaded) return false;
-  if (policy_.memory_bytes > 0) return plus(held, need) <= policy_.memory_bytes;
+  if (count >= policy_.most_loaded || !fits_on_cards(need, without_stopping)) return false;
+  if (policy_.memory_bytes > 0) return plus(held, need.host) <= policy_.memory_bytes;
   const uint64_t available = plus(world_.available(), without_stopping ? returning : 0);
-  return need <= minus(available, reserved);
+  return need.host <= minus(available, reserved);
 }
 
 // Evicts idle workers as needed. Where only busy ones are left, the one that is waited for is put into
@@ -47,7 +95,7 @@ WorkerPool::Room WorkerPool::make_room(const ModelSpec& spec, std::set<std::stri
     const Room room = make_room_after_shortage(spec.key, held);
     if (room != Room::free) return room;
   }
-  const uint64_t need = estimated_memory(spec.load.path);
+  Footprint need = need_of(spec).takes;
   while (!fits(need, true)) {
     Worker* idle = least_needed(true);
     if (idle == nullptr) {
@@ -55,6 +103,7 @@ WorkerPool::Room WorkerPool::make_room(const ModelSpec& spec, std::set<std::stri
       return Room::none;
     }
     stop(*idle);
+    need = need_of(spec).takes;
   }
   return fits(need, false) ? Room::free : Room::coming;
 }

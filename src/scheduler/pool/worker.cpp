@@ -41,16 +41,17 @@ bool suits(const ModelSpec& wanted, const Worker& worker) noexcept {
   const LoadRequest &a = wanted.load, &b = worker.spec.load;
   return context_agrees(wanted, worker) && agrees(a.wish.rows, b.wish.rows) &&
          agrees(a.wish.parallel, b.wish.parallel) && a.wish.kv.k == b.wish.kv.k &&
-         a.wish.kv.v == b.wish.kv.v && agrees(a.cpu_set, b.cpu_set) && agrees(a.threads, b.threads) &&
-         (a.devices.empty() || a.devices == b.devices);
+         a.wish.kv.v == b.wish.kv.v && agrees(a.wish.gpu_layers, b.wish.gpu_layers) &&
+         agrees(a.wish.main_gpu, b.wish.main_gpu) && agrees(a.cpu_set, b.cpu_set) &&
+         agrees(a.threads, b.threads) && (a.devices.empty() || a.devices == b.devices);
 }
 
 bool same_load(const ModelSpec& a, const ModelSpec& b) noexcept {
   const Wish &x = a.load.wish, &y = b.load.wish;
   return a.load.path == b.load.path && a.automatic_context == b.automatic_context && x.context == y.context &&
          x.parallel == y.parallel && x.rows == y.rows && x.kv.k == y.kv.k && x.kv.v == y.kv.v &&
-         a.load.cpu_set == b.load.cpu_set && a.load.threads == b.load.threads &&
-         a.load.devices == b.load.devices;
+         x.gpu_layers == y.gpu_layers && x.main_gpu == y.main_gpu && a.load.cpu_set == b.load.cpu_set &&
+         a.load.threads == b.load.threads && a.load.devices == b.load.devices;
 }
 
 uint64_t estimated_memory(const std::string& path) {

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "scheduler/pool/footprint.h"
 #include "scheduler/scheduler.h"
 
 // What the pool keeps of a request and of a worker process.
@@ -50,7 +51,7 @@ struct Worker {
   Phase phase = Phase::loading;
   from_child::Ready ready;
   bool was_ready = false;
-  uint64_t memory = 0;            // bytes: estimated while it loads, then what it said
+  Footprint takes;                // as planned while it loads, then what it said
   std::set<RequestId> running;    // requests whose sinks wait for an answer
   std::set<RequestId> cancelled;  // their sinks are done with, the worker has not confirmed it yet
   std::optional<size_t> full_at;  // it refused one more than this many requests for want of pages
@@ -71,7 +72,7 @@ bool suits(const ModelSpec& wanted, const Worker& worker) noexcept;
 // Whether two requests would be loaded in the very same way, and so fail to load in the same way.
 bool same_load(const ModelSpec& a, const ModelSpec& b) noexcept;
 
-// Bytes that a model is expected to hold before it says so itself: the size of its file, of all parts where
+// Bytes that a model is taken to hold where no dry run says better: the size of its file, of all parts where
 // it is split ("…-00001-of-00003.gguf"). 0 for the built-in model and for a file that is not there.
 uint64_t estimated_memory(const std::string& path);
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/subprocess.h"
 #include "protocol/channel.h"
+#include "scheduler/survey.h"
 
 namespace hearth {
 namespace {
@@ -91,7 +92,23 @@ ModelSpec Catalog::spec(const ResolvedModel& model) const {
     spec.key = spec.load.path;
   }
   spec.load.wish.context = defaults_.context;
+  if (!defaults_.cache.empty()) spec.survey = survey(spec.load);
   return spec;
+}
+
+std::shared_ptr<const from_child::Surveyed> Catalog::survey(const LoadRequest& load) const {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = surveyed_.find(load.path);
+    if (known != surveyed_.end()) return known->second;
+  }
+  std::shared_ptr<const from_child::Surveyed> surveyed;
+  try {
+    surveyed = std::make_shared<const from_child::Surveyed>(SurveyCache(defaults_.cache).ask(load));
+  } catch (const Error&) {  // the load will say it
+  }
+  const std::lock_guard lock(mutex_);
+  return surveyed_[load.path] = std::move(surveyed);
 }
 
 std::string Catalog::digest(const ResolvedModel& model) {

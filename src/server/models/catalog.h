@@ -18,6 +18,7 @@ struct LoadDefaults {
   LoadRequest load;  // cache types, threads, instruction set
   uint32_t context = 0;
   std::optional<bool> prefer_go;
+  std::filesystem::path cache = {};  // of dry runs; empty: none are made
 };
 
 // A model that a request named, ready to be asked.
@@ -37,13 +38,16 @@ class Catalog {
   // Throws Error: not_found "model 'NAME' not found", bad_request "invalid model name", …, in the words of
   // the reference.
   ResolvedModel resolve(const std::string& name) const;
-  // What to load for it. Throws Error(unsupported) for models of another format.
+  // What to load for it, with a dry run of it where that succeeds: a fault of the file is told when it is
+  // loaded. May ask a child. Throws Error(unsupported) for models of another format.
   ModelSpec spec(const ResolvedModel& model) const;
   // The digest of a model's manifest; that of nothing for the built-in one.
   static std::string digest(const ResolvedModel& model);
 
   Store& store() const noexcept { return store_; }
   const LoadDefaults& defaults() const noexcept { return defaults_; }
+
+  std::shared_ptr<const from_child::Surveyed> survey(const LoadRequest& load) const;
 
   // What a model file says of itself, by a child process; kept in memory by path. Throws the child's Error.
   std::shared_ptr<const Json> inspect(const std::string& path, bool arrays = false) const;
@@ -60,6 +64,7 @@ class Catalog {
   std::shared_ptr<const Json> inspected(const std::string& key, const to_child::Inspect& question) const;
 
   mutable std::map<std::string, std::shared_ptr<const Json>> inspected_;
+  mutable std::map<std::string, std::shared_ptr<const from_child::Surveyed>> surveyed_;
   mutable std::set<std::string> said_;
 };
 

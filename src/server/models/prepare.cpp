@@ -82,6 +82,12 @@ void load_option(std::string_view name, const Json& value, ModelSpec& spec) {
     spec.automatic_context = false;
   } else if (name == "num_batch") {
     spec.load.wish.rows = bounded(value, 32, 8192);
+  } else if (name == "num_gpu") {
+    // Negative: as many as fit, which is the plan's business anyway.
+    if (const int64_t layers = integer(value); layers >= 0)
+      spec.load.wish.gpu_layers = static_cast<uint32_t>(std::min<int64_t>(layers, 100000));
+  } else if (name == "main_gpu") {
+    spec.load.wish.main_gpu = bounded(value, 0, 1024);
   } else if (name == "num_thread") {
     spec.load.threads = bounded(value, 0, 1024);
   }

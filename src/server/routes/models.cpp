@@ -81,11 +81,15 @@ Awaitable<void> show(House& house, Exchange& exchange) {
 
 json::object resident_json(House& house, const Resident& r) {
   const ResolvedModel model = house.catalog.resolve(r.spec.name);
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, on_cards = 0;
   json::array buffers;
-  for (const Buffer& b : r.ready.held.buffers) {
-    bytes += b.bytes;
-    buffers.push_back({{"kind", to_string(b.kind)}, {"bytes", b.bytes}, {"mapped", b.mapped}});
+  for (const DeviceBuffers& held : r.ready.held) {
+    for (const Buffer& b : held.buffers) {
+      bytes += b.bytes;
+      on_cards += held.device == "cpu" ? 0 : b.bytes;
+      buffers.push_back(
+          {{"device", held.device}, {"kind", to_string(b.kind)}, {"bytes", b.bytes}, {"mapped", b.mapped}});
+    }
   }
   // "For ever" is what the clock's nanoseconds can hold.
   const auto expires =
@@ -96,7 +100,7 @@ json::object resident_json(House& house, const Resident& r) {
           {"digest", Catalog::digest(model)},
           {"details", details_json(model, house.catalog, false)},
           {"expires_at", local_time(expires)},
-          {"size_vram", 0},
+          {"size_vram", on_cards},
           {"context_length", r.ready.context},
           {"device", r.ready.device},
           {"buffers", std::move(buffers)},

@@ -146,6 +146,17 @@ void Registry::fetch_layer(const Layer& layer, const std::shared_ptr<BlobSource>
       stop);
 }
 
+RemoteFile Registry::remote_weights(const ModelName& name, bool insecure, const std::stop_token& stop) {
+  const auto session = std::make_shared<RegistrySession>(name, insecure, options_.key_file);
+  const Manifest manifest = fetch_manifest(*session, name, downloads_.options(), stop);
+  const Layer* weights = manifest.last(media::model);
+  if (weights == nullptr) {
+    throw Error(Code::unsupported, fmt::format("{} has no GGUF weights", name.short_display()),
+                "use a model whose weights are a GGUF file");
+  }
+  return RemoteFile(std::make_shared<RegistryBlob>(session, *weights), downloads_.options());
+}
+
 void Registry::pull(const ModelName& name, bool insecure, const OnTransferProgress& progress,
                     const std::stop_token& stop) {
   progress({"pulling manifest"});

@@ -92,6 +92,15 @@ Url address_or_throw(std::string_view text) {
   throw Error(Code::bad_request, "this is no address of a GGUF file", "write https://HOST/PATH/NAME.gguf");
 }
 
+Url safe_address(std::string_view text, bool insecure) {
+  Url url = address_or_throw(text);
+  if (url.scheme == "http" && !insecure) {
+    throw Error(Code::bad_request, fmt::format("{} asks for plain http", url.text),
+                "use https, or allow it with insecure");
+  }
+  return url;
+}
+
 bool is_gguf(const std::filesystem::path& path) {
   char start[4] = {};
   const size_t got = Descriptor::open_for_reading(path).read_at(start, sizeof start, 0);
@@ -120,14 +129,15 @@ ModelName Registry::name_of_file(std::string_view address) {
   return ModelName::parse_or_throw(name.model);
 }
 
+RemoteFile Registry::remote_file(std::string_view address, bool insecure) {
+  return RemoteFile(std::make_shared<FileSource>(safe_address(address, insecure), insecure),
+                    downloads_.options());
+}
+
 void Registry::pull_file(std::string_view address, const ModelName& name, bool insecure,
                          const Describe& describe, const OnTransferProgress& progress,
                          const std::stop_token& stop) {
-  const Url url = address_or_throw(address);
-  if (url.scheme == "http" && !insecure) {
-    throw Error(Code::bad_request, fmt::format("{} asks for plain http", url.text),
-                "use https, or allow it with insecure");
-  }
+  const Url url = safe_address(address, insecure);
   const Digest key = digest_of(url.text);
   TransferProgress line{"pulling " + key.brief(), key, 0, 0};
   const BlobHold hold_key = store_.hold({key});

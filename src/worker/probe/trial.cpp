@@ -87,13 +87,10 @@ void Trial::make_ready(const OpenDevice& open, uint32_t rows, uint32_t tokens, K
 
 void Trial::reserve(uint32_t rows, uint32_t tokens, KvTypes kv) {
   const uint32_t pages = (tokens + page_tokens - 1) / page_tokens;
-  Plan plan;
-  plan.context = tokens;
-  plan.parallel = 1;
-  plan.rows = plan.results = rows;
+  DeviceBuffers plan;
+  plan.device = device_->info().name;
   plan.kv = kv;
-  plan.device.device = device_->info().name;
-  auto& buffers = plan.device.buffers;
+  auto& buffers = plan.buffers;
   if (const uint64_t resident = device_->resident(program); resident != 0)
     buffers.push_back({BufferKind::weights, resident, false});
   uint64_t cache = 0;
@@ -109,7 +106,7 @@ void Trial::reserve(uint32_t rows, uint32_t tokens, KvTypes kv) {
   pages_.clear();
   for (uint32_t p = 0; p < pages; ++p) pages_.push_back({p});
   // The bound that the planner promises: 2 % or 64 MiB.
-  const uint64_t held = device_->reserved(), planned = plan.device.anonymous();
+  const uint64_t held = device_->reserved(), planned = plan.anonymous();
   const uint64_t apart = held > planned ? held - planned : planned - held;
   if (apart > std::max<uint64_t>(planned / 50, 64ULL << 20))
     throw Error(Code::device_lost,

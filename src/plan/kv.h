@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+// The cache of keys and values as arithmetic.
+namespace hearth {
+
+// Types of cached keys and values, chosen independently.
+enum class KvType : uint8_t { f32, f16, q8_0, q4_0 };
+struct KvTypes {
+  KvType k = KvType::f16, v = KvType::f16;
+  friend bool operator==(const KvTypes&, const KvTypes&) = default;
+};
+
+// "f16" …; find_kv_type throws Error(bad_request) listing the names.
+std::string_view to_string(KvType type) noexcept;
+KvType find_kv_type(std::string_view name);
+
+// Bytes of `values` cached values (one head row).
+uint64_t kv_row_bytes(KvType type, uint32_t values) noexcept;
+
+// Tokens in a page of the cache, on every device.
+inline constexpr uint32_t page_tokens = 32;
+
+// Layers that share a page table.
+struct CacheProfile {
+  uint32_t layers = 0, kv_heads = 0, k_size = 0, v_size = 0;
+};
+
+// Bytes of one page of a group: all its layers, K and V, page_tokens tokens.
+uint64_t page_bytes(const CacheProfile& cache, KvTypes types) noexcept;
+
+}  // namespace hearth
