@@ -7,11 +7,13 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <random>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/terminal.h"
 #include "hardware/record.h"
 #include "hardware/report.h"
@@ -22,7 +24,7 @@ namespace {
 struct DoctorOptions {
   std::string machine, record, model, cache;
   uint32_t threads = 0;
-  bool json = false, fix = false;
+  bool json = false, fix = false, probe = false;
 };
 
 // What somebody wants to run, on top of what a recorded machine wants.
@@ -64,6 +66,22 @@ void save_record(const Recorder& recorder, const RecordedMachine& machine, const
              path);
 }
 
+// Where somebody watches, the phase that is running, on one line that goes away again.
+std::vector<ProbeVerdict> verdicts_of_this_machine(const Inventory& inventory, bool again) {
+  const bool watched = ::isatty(STDERR_FILENO) != 0;
+  std::mutex lock;
+  const auto progress = [&](const ProbeVerdict& v) {
+    const std::lock_guard guard(lock);
+    fmt::print(stderr, "\r\x1b[K{} {}", v.device.empty() ? v.backend : v.device, v.phase);
+  };
+  MachineVerdicts found = examined_verdicts(inventory, again,
+                                            watched ? std::function<void(const ProbeVerdict&)>(progress)
+                                                    : std::function<void(const ProbeVerdict&)>());
+  if (watched) fmt::print(stderr, "\r\x1b[K");
+  for (const std::string& note : found.notes) fmt::print(stderr, "{}\n", note);
+  return std::move(found.verdicts);
+}
+
 void doctor(const DoctorOptions& options) {
   RecordedMachine machine;
   if (options.machine.empty())
@@ -73,6 +91,7 @@ void doctor(const DoctorOptions& options) {
   add_wishes(options, machine.wanted);
   const Recorder recorder(*machine.system);
   const Inventory inventory = take_inventory(recorder);
+  if (options.machine.empty()) machine.verdicts = verdicts_of_this_machine(inventory, options.probe);
   const Report report = examine(inventory, machine.verdicts, machine.wanted);
   if (!options.record.empty()) save_record(recorder, machine, options.record);
   if (options.json)
@@ -90,6 +109,8 @@ void add_doctor(CLI::App& app) {
   auto options = std::make_shared<DoctorOptions>();
   app.add_flag("--json", options->json, "the same for programs");
   app.add_flag("--fix", options->fix, "print the fixes as a shell script, and run nothing");
+  app.add_flag("--probe", options->probe,
+               "compute on every device anew, whatever earlier probes found, drivers in software included");
   app.add_option("--record", options->record, "write an anonymised description of this machine into a file");
   app.add_option("--machine", options->machine,
                  "examine a recorded machine (a file, or a folder) instead of this one");

@@ -12,6 +12,7 @@
 #include "base/threads.h"
 #include "cli/bandwidth.h"
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/environment.h"
 #include "cli/plan_report.h"
 #include "cli/run_options.h"
@@ -148,7 +149,7 @@ PlanQuestion question_of(const PlanOptions& o) {
   request.cpu_set = setting("CPU");
   request.threads = thread_setting();
   request.backends = setting("BACKENDS");
-  if (o.devices.empty()) request.devices = device_names(setting("DEVICES"));
+  if (o.devices.empty()) use_devices(known_devices(), request);
   q.surveyed = survey_of(o, request);
   if (o.devices.empty()) {
     q.devices = q.surveyed.budgets;

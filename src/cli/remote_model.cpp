@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "cli/devices.h"
 #include "cli/local_worker.h"
 #include "cli/transfer.h"
 
@@ -191,10 +192,14 @@ void check_gpu(const std::string& devices) {
 
 std::unique_ptr<Talker> open_talker(const RunOptions& options) {
   std::unique_ptr<Talker> talker;
-  if (options.model.empty())
-    talker = std::make_unique<LocalWorker>(options.load);
-  else
+  if (options.model.empty()) {
+    LoadRequest load = options.load;
+    use_devices(probed_devices([] { fmt::print(stderr, "looking at the devices of this machine …\n"); }),
+                load);
+    talker = std::make_unique<LocalWorker>(load);
+  } else {
     talker = std::make_unique<RemoteModel>(options);
+  }
   if (options.require_gpu) check_gpu(talker->device());
   return talker;
 }

@@ -5,12 +5,15 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <thread>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/environment.h"
 #include "hardware/report.h"
 #include "hardware/system_view.h"
@@ -74,11 +77,6 @@ ServerOptions options_from_environment(const std::string& version) {
   o.load.threads = thread_setting();
   o.load.backends = setting("BACKENDS");
   o.load.wish.spread = bool_setting("SCHED_SPREAD", false);
-  o.load.devices = device_names(setting("DEVICES"));
-  // A machine's only device is asked for its memory by each worker; what several share is dealt out here.
-  const uint64_t overhead = uint_setting("GPU_OVERHEAD", 0);
-  if (!o.load.devices.empty()) o.policy.devices = device_budgets(o.load, overhead);
-  o.load.budgets = o.policy.devices;
   o.cache = cache_folder() / "models";
   o.prefer_go_templates = go_templates();
   o.version = version;
@@ -98,13 +96,73 @@ void log_configuration(ServerOptions o, const Server& server) {
       to_string(o.load.wish.kv.k), to_string(o.load.wish.kv.v), available_memory() >> 20);
 }
 
-// A GPU that is there and unused is told of at once, and by the server to whoever asks.
-void show_devices(Server& server) {
-  const Inventory inventory = take_inventory(*live_system());
-  const Report report = examine(inventory, {});
-  for (const std::string& line : idle_gpu_lines(report)) spdlog::warn("{}", line);
-  server.show_devices(report);
-}
+// Finds out which devices models are loaded on, beside the server, which answers meanwhile: what the cache
+// has is asked for its free memory, what it lacks is probed. Loads wait for it a while.
+class Scout {
+ public:
+  Scout(Server& server, LoadRequest load) : server_(server), load_(std::move(load)) {
+    Inventory inventory = take_inventory(*live_system());
+    if (setting("DEVICES").empty() && !worth_probing(inventory)) {
+      server_.show_devices(examine(inventory, {}));
+      return;
+    }
+    server_.await_devices();
+    thread_ = std::thread([this] { look(); });
+  }
+  Scout(const Scout&) = delete;
+  Scout& operator=(const Scout&) = delete;
+  ~Scout() {
+    cancel();
+    if (thread_.joinable()) thread_.join();
+  }
+  void cancel() { cancelled_ = true; }
+
+ private:
+  void look() {
+    try {
+      const KnownDevices known = probed_devices(
+          [] { spdlog::info("looking at the devices of this machine: once per driver and kernel"); },
+          &cancelled_);
+      LoadRequest load = load_;
+      use_devices(known, load);
+      tell(known);
+      // A machine's only device is asked for its memory by each worker; what several share is dealt out here.
+      if (!load.devices.empty()) take_budgets(load);
+      server_.use_devices(load);
+    } catch (const std::exception& e) {
+      spdlog::warn("the devices could not be examined, models run on the CPU: {}", e.what());
+      server_.use_devices(load_);
+    }
+  }
+
+  void take_budgets(LoadRequest& load) const {
+    try {
+      load.budgets = device_budgets(load, uint_setting("GPU_OVERHEAD", 0));
+    } catch (const Error& e) {
+      const bool named = !setting("DEVICES").empty();
+      spdlog::warn("{}: {}", named ? "HEARTH_DEVICES" : "models run on the CPU", e.what());
+      if (!named) load = load_;
+    }
+  }
+
+  // A GPU that is there and unused is told of here, and by the server to whoever asks.
+  void tell(const KnownDevices& known) const {
+    for (const std::string& note : known.known.notes) spdlog::info("{}", note);
+    for (const ChosenDevice& d : known.choice.use) {
+      if (d.backend != "cpu" || known.choice.uses_gpu()) spdlog::info("device {}: {}", d.device, d.reason);
+    }
+    for (const ChosenDevice& d : known.choice.left)
+      spdlog::info("device {} is left out: {}", d.device, d.reason);
+    const Report report = examine(known.inventory, known.known.verdicts);
+    for (const std::string& line : idle_gpu_lines(report)) spdlog::warn("{}", line);
+    server_.show_devices(report);
+  }
+
+  Server& server_;
+  LoadRequest load_;
+  std::atomic<bool> cancelled_{false};
+  std::thread thread_;
+};
 
 void serve() {
   set_up_log();
@@ -113,11 +171,12 @@ void serve() {
   boost::asio::io_context io(1);
   Server server(io.get_executor(), options);
   log_configuration(options, server);
-  show_devices(server);
+  Scout scout(server, options.load);
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](const boost::system::error_code& e, int) {
     if (e) return;
     spdlog::info("shutting down");
+    scout.cancel();
     // A second signal does not wait any more.
     signals.async_wait([&](const boost::system::error_code& again, int) {
       if (!again) io.stop();

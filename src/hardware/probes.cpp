@@ -13,6 +13,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/threads.h"
+#include "hardware/device_tables.h"
 
 namespace hearth {
 namespace {
@@ -273,10 +274,10 @@ class Machine {
     ProbeVerdict v = probe_device(question(listed), environment, m_.runner);
     if (listed.backend != "rocm" || !wants_another_try(v)) return v;
     const bool set = std::getenv(gfx_override) != nullptr;
-    const auto target = m_.gfx_targets.find(listed.key);
+    const auto chip = m_.gfx.find(listed.key);
     std::optional<std::string> value;
-    if (!set && target != m_.gfx_targets.end()) value = suggested_override(target->second);
-    if (!set && !value) return v;
+    if (!set && chip != m_.gfx.end()) value = std::string(known_override(chip->second));
+    if (!set && value.value_or("").empty()) return v;
     environment.emplace_back(gfx_override, value);
     ProbeVerdict other = probe_device(question(listed), environment, m_.runner);
     if (!other.passed()) return v;
@@ -322,14 +323,6 @@ EnvironmentChanges environment_for(const std::string& backend) {
   if (backend == "cuda" && std::getenv("CUDA_DEVICE_ORDER") == nullptr)
     return {{"CUDA_DEVICE_ORDER", "PCI_BUS_ID"}};
   return {};
-}
-
-std::optional<std::string> suggested_override(uint32_t target) {
-  if (target > 100300 && target <= 100306) return "10.3.0";  // the instructions of gfx1030
-  if (target == 110003) return "11.0.2";                     // never 11.0.0: fewer registers
-  if (target == 110502 || target == 110503) return "11.5.0";
-  if (target == 90002 || target == 90012) return "9.0.0";
-  return std::nullopt;
 }
 
 }  // namespace hearth

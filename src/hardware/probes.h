@@ -20,9 +20,9 @@ struct MachineProbe {
   bool software = false;  // drivers that compute on the processor (lavapipe) too
   std::string module_folders, cpu_set;
   uint32_t threads = 0;
-  std::map<std::string, uint32_t> gfx_targets;  // by PCI address, as the kernel writes them: 100301
-  std::vector<std::string> driver_folders;      // ProbeQuestion::driver_folders
-  std::string root;                             // replaces "/" for what is read here, in tests
+  std::map<std::string, std::string> gfx;   // by PCI address: "gfx1031"
+  std::vector<std::string> driver_folders;  // ProbeQuestion::driver_folders
+  std::string root;                         // replaces "/" for what is read here, in tests
   ProbeRunner runner;
 };
 
@@ -41,9 +41,5 @@ MachineVerdicts probe_machine(const MachineProbe& machine);
 
 // What a child of a backend gets another environment in: filters meant for other vendors are taken away.
 EnvironmentChanges environment_for(const std::string& backend);
-
-// The value of HSA_OVERRIDE_GFX_VERSION that is known to work for a chip that ROCm has no kernels for; none
-// where there is no such value or no need. `target`: gfx_target_version of the kernel, 100301 for gfx1031.
-std::optional<std::string> suggested_override(uint32_t target);
 
 }  // namespace hearth

@@ -182,6 +182,21 @@ std::vector<DeviceBudget> budgets_of(const Json& j) {
   return budgets;
 }
 
+json::array failures_json(const std::vector<FailedAttention>& failures) {
+  json::array list;
+  for (const FailedAttention& f : failures)
+    list.push_back(
+        {{"device", f.device}, {"head_size", f.head_size}, {"type", to_string(f.type)}, {"cause", f.cause}});
+  return list;
+}
+std::vector<FailedAttention> failures_of(const Json& j) {
+  std::vector<FailedAttention> failures;
+  for (const Json& f : j.as_array())
+    failures.push_back({text(f, "device"), number<uint32_t>(f, "head_size"), find_kv_type(text(f, "type")),
+                        text(f, "cause")});
+  return failures;
+}
+
 json::object load_json(const LoadRequest& r) {
   return {{"path", r.path},
           {"wish", to_json(r.wish)},
@@ -189,7 +204,9 @@ json::object load_json(const LoadRequest& r) {
           {"threads", r.threads},
           {"devices", json::value_from(r.devices)},
           {"backends", r.backends},
-          {"budgets", budgets_json(r.budgets)}};
+          {"budgets", budgets_json(r.budgets)},
+          {"environment", json::value_from(r.environment)},
+          {"avoid", failures_json(r.avoid)}};
 }
 LoadRequest load_of(const Json& j) {
   return {text(j, "path"),
@@ -198,7 +215,9 @@ LoadRequest load_of(const Json& j) {
           number<uint32_t>(j, "threads"),
           json::value_to<std::vector<std::string>>(j.at("devices")),
           text(j, "backends"),
-          budgets_of(j.at("budgets"))};
+          budgets_of(j.at("budgets")),
+          json::value_to<std::vector<std::pair<std::string, std::string>>>(j.at("environment")),
+          failures_of(j.at("avoid"))};
 }
 
 json::object survey_json(const to_child::Survey& m) {

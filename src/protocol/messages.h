@@ -83,6 +83,14 @@ struct Request {
   bool normalise = true;                           // their vectors to length 1
 };
 
+// Attention that came out wrong in a probe: layers with such heads are computed elsewhere.
+struct FailedAttention {
+  std::string device;
+  uint32_t head_size = 0;
+  KvType type{};  // of the cache
+  std::string cause = {};
+};
+
 // Which file to load and how.
 struct LoadRequest {
   std::string path;  // empty: the built-in model
@@ -94,6 +102,9 @@ struct LoadRequest {
   // What is known of the devices, one for each name or none: rates, and memory that must stay free. usable 0
   // = what is free when the model is loaded; otherwise no more than that.
   std::vector<DeviceBudget> budgets = {};
+  // What the devices' drivers are to find in their environment; empty = the variable is removed.
+  std::vector<std::pair<std::string, std::string>> environment = {};
+  std::vector<FailedAttention> avoid = {};
 };
 
 namespace to_child {

@@ -65,6 +65,10 @@ Scheduler::Scheduler(boost::asio::any_io_executor executor, SchedulerPolicy poli
 
 Scheduler::~Scheduler() = default;
 
+void Scheduler::use_devices(std::vector<DeviceBudget> devices) {
+  impl_->pool().use_devices(std::move(devices));
+}
+
 RequestId Scheduler::submit(const ModelSpec& spec, Request request, KeepAlive keep_alive, PieceSink sink) {
   return impl_->pool().submit(spec, std::move(request), keep_alive, std::move(sink));
 }

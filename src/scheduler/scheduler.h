@@ -75,6 +75,9 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
+  // Other devices from now on, in place of the policy's: what each has for models when none is loaded.
+  void use_devices(std::vector<DeviceBudget> devices);
+
   // Queues a request; the worker is started, or another one evicted for it, as needed. An empty request
   // (no messages, no raw, nothing to embed) loads the model and gets Done("load"). Failed(busy) when the
   // queue is full; Failed(device_lost) when its worker died, with the signal and the last lines of its log.

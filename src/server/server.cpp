@@ -185,6 +185,16 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
 
   uint16_t port() const { return listener_->port(); }
   void show_devices(const Report& report) { house_->show_devices(report); }
+  void await_devices() { house_->catalog.await_devices(); }
+  // The scheduler first: a load that waits for the catalog is placed by the scheduler's budgets.
+  void use_devices(const LoadRequest& load) {
+    boost::asio::post(house_->executor, [self = weak_from_this(), load] {
+      const auto impl = self.lock();
+      if (impl == nullptr) return;
+      impl->house_->scheduler.use_devices(load.budgets);
+      impl->house_->catalog.use_devices(load);
+    });
+  }
 
   void shut_down(std::chrono::nanoseconds patience, std::function<void()> done) {
     listener_->stop();
@@ -289,6 +299,9 @@ Server::Server(const boost::asio::any_io_executor& executor, ServerOptions optio
 Server::~Server() = default;
 void Server::show_devices(const Report& report) { impl_->show_devices(report); }
 uint16_t Server::port() const { return impl_->port(); }
+
+void Server::use_devices(const LoadRequest& load) { impl_->use_devices(load); }
+void Server::await_devices() { impl_->await_devices(); }
 void Server::shut_down(std::chrono::nanoseconds patience, std::function<void()> done) {
   impl_->shut_down(patience, std::move(done));
 }

@@ -46,6 +46,10 @@ class Server {
   uint16_t port() const;
   // What /api/ps and the page say of this machine's devices. From any thread.
   void show_devices(const Report& report);
+  // Models that are loaded from now on use the devices of this load; those that are loaded move when they are
+  // asked next. After await_devices() loads wait for this, half a minute at most. From any thread.
+  void use_devices(const LoadRequest& load);
+  void await_devices();
   // No new requests; running ones are cancelled after `patience`. `done` is called when no worker lives.
   void shut_down(std::chrono::nanoseconds patience, std::function<void()> done);
 

@@ -34,6 +34,24 @@ DeviceBudget free_budget(const std::string& name, const LoadRequest& request) {
   return b;
 }
 
+// Layers whose attention the device got wrong when it was probed are none of its.
+void refuse_failed(DeviceBudget& budget, const LoadRequest& request, const MemoryProfile& profile) {
+  for (const FailedAttention& f : request.avoid) {
+    if (f.device != budget.device) continue;
+    for (size_t p = 0; p < profile.parts.size() && p < budget.refusals.size(); ++p) {
+      for (const uint16_t group : profile.parts[p].caches) {
+        const CacheProfile& c = profile.caches[group];
+        const bool hit = (c.k_size == f.head_size && request.wish.kv.k == f.type) ||
+                         (c.v_size == f.head_size && request.wish.kv.v == f.type);
+        if (hit && budget.refusals[p].empty())
+          budget.refusals[p] =
+              fmt::format("heads of {} with a {} cache failed when the device was probed: {}", f.head_size,
+                          to_string(f.type), f.cause);
+      }
+    }
+  }
+}
+
 // Where no device at all takes an operation, the load fails for that reason and not for want of memory.
 void require_some_device(const MemoryProfile& profile, std::span<const DeviceBudget> budgets) {
   for (size_t p = 0; p < profile.parts.size(); ++p) {
@@ -71,6 +89,7 @@ std::vector<DeviceBudget> budgets_for(const LoadRequest& request, const BoundMod
       b.kv = known.kv;
     }
     measure(b, model, profile, *devices[d], request.wish.kv);
+    refuse_failed(b, request, profile);
     budgets.push_back(std::move(b));
   }
   return budgets;

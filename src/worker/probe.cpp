@@ -232,6 +232,8 @@ void Prober::try_module() {
   needed("open", [&] {
     if (open() == nullptr) end(ProbeOutcome::failed, "the module opened no device and said nothing");
   });
+  // Nobody uses a driver in software unless it is named; its compiler takes a while for every variant.
+  if (mine->kind == ModuleDeviceKind::cpu) question_.seconds = std::min(question_.seconds, 1.0);
   probe::SpeedOptions speed;
   if (mine->kind == ModuleDeviceKind::discrete)
     speed.most_bytes = question_.sweep_bytes;  // their caches are larger

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <memory>
 
 #include "base/error.h"
@@ -45,8 +46,20 @@ class Worker {
     return !std::holds_alternative<to_child::Leave>(message);
   }
 
+  // Drivers read it when they are loaded, which is later than this.
+  static void take_environment(const LoadRequest& request) {
+    for (const auto& [name, value] : request.environment) {
+      if (value.empty()) {
+        ::unsetenv(name.c_str());
+      } else {
+        ::setenv(name.c_str(), value.c_str(), 1);
+      }
+    }
+  }
+
   void load(const LoadRequest& request) {
     try {
+      take_environment(request);
       session_ = std::make_unique<Session>(request, [this](const FromChild& m) { return send(m); });
       send(session_->ready());
     } catch (const Error& e) {
@@ -64,6 +77,7 @@ class Worker {
 
   void survey(const to_child::Survey& m) {
     try {
+      take_environment(m.request);
       send(survey_model(m));
     } catch (const Error& e) {
       send(from_child::Failed{{0}, e.code, e.message, e.remedy});

@@ -129,7 +129,7 @@ TEST_F(Machines, AnOverrideIsTriedWhereTheTablesKnowOneAndKeptIfItHelps) {
   EXPECT_EQ(of(all, "rocm", "0000:03:00.0")->outcome, ProbeOutcome::crashed)
       << "unknown chip: nothing to try";
   machine.again = true;
-  machine.gfx_targets = {{"0000:03:00.0", 100301}};
+  machine.gfx = {{"0000:03:00.0", "gfx1031"}};
   all = probe_machine(machine);
   ASSERT_NE(of(all, "rocm", "0000:03:00.0"), nullptr);
   const ProbeVerdict& v = *of(all, "rocm", "0000:03:00.0");
@@ -203,16 +203,6 @@ TEST_F(Machines, AMachineThatWentDownIsNotTakenDownAgain) {
   all = probe_machine(machine);
   EXPECT_TRUE(of(all, "vulkan", "0000:03:00.0")->passed());
   EXPECT_FALSE(std::filesystem::exists(attempt));
-}
-
-TEST(Overrides, AreThoseThatAreKnownToWork) {
-  EXPECT_EQ(suggested_override(100301), "10.3.0");
-  EXPECT_EQ(suggested_override(100306), "10.3.0");
-  EXPECT_EQ(suggested_override(110003), "11.0.2") << "never 11.0.0";
-  EXPECT_EQ(suggested_override(110502), "11.5.0");
-  EXPECT_EQ(suggested_override(90012), "9.0.0");
-  for (const uint32_t fine : {100300U, 110000U, 110001U, 100100U, 120000U, 0U})
-    EXPECT_FALSE(suggested_override(fine)) << fine;
 }
 
 }  // namespace

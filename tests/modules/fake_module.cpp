@@ -121,7 +121,7 @@ class FakeDevice final : public Device {
     return real_->workspace(program, rows);
   }
   uint64_t resident(const Program& program) const override { return real_->resident(program); }
-  void reserve(const Plan& plan, const Program& program) override {
+  void reserve(const DeviceBuffers& plan, const Program& program) override {
     lies_ = misbehave("reserve");
     kv_ = plan.kv.k;
     real_->reserve(plan, program);

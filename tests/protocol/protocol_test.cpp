@@ -16,6 +16,8 @@ FromChild trip(const FromChild& m) { return decode_from_child(json::parse(json::
 TEST(Messages, LoadSurvives) {
   LoadRequest load{"a/b.gguf", {4096, 2, 128, {KvType::q8_0, KvType::f32}}, "avx2", 7, {"vulkan0", "cpu"},
                    "/opt"};
+  load.environment = {{"HSA_OVERRIDE_GFX_VERSION", "10.3.0"}, {"CUDA_VISIBLE_DEVICES", ""}};
+  load.avoid = {{"vulkan0", 256, KvType::q4_0, "wrong"}};
   const auto back = std::get<to_child::Load>(trip(ToChild(to_child::Load{load}))).request;
   EXPECT_EQ(back.path, load.path);
   EXPECT_EQ(back.wish.context, 4096U);
@@ -25,6 +27,12 @@ TEST(Messages, LoadSurvives) {
   EXPECT_EQ(back.threads, 7U);
   EXPECT_EQ(back.devices, load.devices);
   EXPECT_EQ(back.backends, "/opt");
+  EXPECT_EQ(back.environment, load.environment);
+  ASSERT_EQ(back.avoid.size(), 1U);
+  EXPECT_EQ(back.avoid[0].device, "vulkan0");
+  EXPECT_EQ(back.avoid[0].head_size, 256U);
+  EXPECT_EQ(back.avoid[0].type, KvType::q4_0);
+  EXPECT_EQ(back.avoid[0].cause, "wrong");
 }
 
 TEST(Messages, RequestSurvives) {

@@ -40,6 +40,7 @@ class WorkerPool {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   // As in Scheduler.
+  void use_devices(std::vector<DeviceBudget> devices) { policy_.devices = std::move(devices); }
   RequestId submit(const ModelSpec& spec, Request request, KeepAlive keep_alive, PieceSink sink);
   void cancel(RequestId id);
   void unload(const std::string& key);

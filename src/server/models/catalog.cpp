@@ -81,7 +81,11 @@ ResolvedModel Catalog::resolve(const std::string& text) const {
 ModelSpec Catalog::spec(const ResolvedModel& model) const {
   ModelSpec spec;
   spec.name = model.display;
-  spec.load = defaults_.load;
+  {
+    std::unique_lock lock(mutex_);
+    known_.wait_for(lock, longest_wait, [this] { return !awaited_; });
+    spec.load = defaults_.load;
+  }
   spec.key = "builtin";
   if (model.installed) {
     if (model.parts.model.empty()) {
@@ -109,6 +113,23 @@ std::shared_ptr<const from_child::Surveyed> Catalog::survey(const LoadRequest& l
   }
   const std::lock_guard lock(mutex_);
   return surveyed_[load.path] = std::move(surveyed);
+}
+
+void Catalog::await_devices() {
+  const std::lock_guard lock(mutex_);
+  awaited_ = true;
+}
+
+void Catalog::use_devices(const LoadRequest& load) {
+  const std::lock_guard lock(mutex_);
+  defaults_.load.devices = load.devices;
+  defaults_.load.budgets = load.budgets;
+  defaults_.load.backends = load.backends;
+  defaults_.load.environment = load.environment;
+  defaults_.load.avoid = load.avoid;
+  surveyed_.clear();
+  awaited_ = false;
+  known_.notify_all();
 }
 
 std::string Catalog::digest(const ResolvedModel& model) {

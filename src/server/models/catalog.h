@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -44,6 +46,12 @@ class Catalog {
   // The digest of a model's manifest; that of nothing for the built-in one.
   static std::string digest(const ResolvedModel& model);
 
+  // From now on models are loaded on the devices of this load, with what it says of them.
+  void use_devices(const LoadRequest& load);
+  // Somebody is finding out which devices there are: spec() waits for use_devices(), for half a minute at
+  // most.
+  void await_devices();
+
   Store& store() const noexcept { return store_; }
   const LoadDefaults& defaults() const noexcept { return defaults_; }
 
@@ -60,7 +68,10 @@ class Catalog {
  private:
   Store& store_;
   LoadDefaults defaults_;
+  static constexpr std::chrono::seconds longest_wait{30};
   mutable std::mutex mutex_;
+  mutable std::condition_variable known_;
+  bool awaited_ = false;
   std::shared_ptr<const Json> inspected(const std::string& key, const to_child::Inspect& question) const;
 
   mutable std::map<std::string, std::shared_ptr<const Json>> inspected_;

@@ -122,7 +122,7 @@ void warn_of_renderer(House& house, const ResolvedModel& model) {
 Awaitable<void> run(House& house, Exchange& exchange, Call call) {
   const ResolvedModel model = co_await house.blocking([&] { return house.catalog.resolve(call.model); });
   warn_of_renderer(house, model);
-  ModelSpec spec = house.catalog.spec(model);
+  ModelSpec spec = co_await house.blocking([&] { return house.catalog.spec(model); });
   const bool idle = std::all_of(call.requests.begin(), call.requests.end(), empty);
   if (idle && call.keep_alive && call.keep_alive->count() == 0)
     co_return co_await unload(house, exchange, call, spec);
