@@ -37,6 +37,8 @@ LoadRequest request_of(const BenchOptions& o, const Gguf& file) {
   r.wish.parallel = o.parallel;
   r.cpu_set = setting("CPU");
   r.threads = o.threads != 0 ? o.threads : thread_setting();
+  r.devices = device_setting(o.device);
+  r.backends = setting("BACKENDS");
   return r;
 }
 
@@ -130,6 +132,8 @@ void add_bench(CLI::App& app) {
       ->capture_default_str();
   app.add_flag("--no-warmup", o->no_warmup, "count the first run too");
   app.add_option("-t,--threads", o->threads, "threads (default: HEARTH_THREADS, or what the machine allows)");
+  app.add_option("--device", o->device,
+                 "where to compute: cpu, vulkan0 … (default: HEARTH_DEVICES, else cpu)");
   app.add_option("--kv-type", o->kv, "cache type, K/V for two")->capture_default_str();
   app.add_flag("--json", o->json, "one JSON object");
   app.add_flag("--profile", o->profile, "time, bytes and FLOPs per kind of operation");

@@ -9,7 +9,7 @@
 namespace hearth {
 
 struct BenchOptions {
-  std::string file, shape, quant = "Q4_K_M", kv = "f16";
+  std::string file, shape, quant = "Q4_K_M", kv = "f16", device;
   uint32_t prompt = 512, generate = 32, repetitions = 3, depth = 0, threads = 0, parallel = 1;
   bool json = false, profile = false, no_warmup = false;
 

@@ -302,6 +302,7 @@ void add_dequant(CLI::App& app) {
 void add_synth(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_convert(CLI::App& app);
+void add_compare(CLI::App& app);
 
 void add_debug(CLI::App& app) {
   app.require_subcommand(1);
@@ -309,6 +310,7 @@ void add_debug(CLI::App& app) {
   add_tokenize(*app.add_subcommand("tokenize", "text to token ids and back"));
   add_render(*app.add_subcommand("render", "a chat template with given variables"));
   add_dequant(*app.add_subcommand("dequant", "blocks of a quantized type to numbers"));
+  add_compare(*app.add_subcommand("compare", "a model's operations on two devices, one by one"));
   add_synth(*app.add_subcommand("synth", "write a model of a known shape with made-up weights"));
   add_quantize(*app.add_subcommand("quantize", "write a model with smaller types"));
   add_convert(*app.add_subcommand("convert", "write a published model (safetensors) as GGUF"));

@@ -90,6 +90,10 @@ std::filesystem::path cache_folder() {
          "hearth";
 }
 
+std::vector<std::string> device_setting(const std::string& option) {
+  return device_names(option.empty() ? setting("DEVICES") : option);
+}
+
 std::vector<std::string> device_names(const std::string& list) {
   std::vector<std::string> names;
   for (size_t at = 0; at < list.size();) {

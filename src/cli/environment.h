@@ -30,6 +30,9 @@ std::filesystem::path cache_folder();
 
 // "vulkan0, cpu" → its words.
 std::vector<std::string> device_names(const std::string& list);
+// Names of devices in the order of use: those of `option` ("vulkan0,cpu"), else of HEARTH_DEVICES; empty
+// where neither says anything.
+std::vector<std::string> device_setting(const std::string& option = {});
 
 // HEARTH_THREADS; 0 = not set. Warns when it is above what affinity and quota allow.
 uint32_t thread_setting();

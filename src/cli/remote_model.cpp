@@ -194,8 +194,10 @@ std::unique_ptr<Talker> open_talker(const RunOptions& options) {
   std::unique_ptr<Talker> talker;
   if (options.model.empty()) {
     LoadRequest load = options.load;
-    use_devices(probed_devices([] { fmt::print(stderr, "looking at the devices of this machine …\n"); }),
-                load);
+    if (load.devices.empty()) {
+      use_devices(probed_devices([] { fmt::print(stderr, "looking at the devices of this machine …\n"); }),
+                  load);
+    }
     talker = std::make_unique<LocalWorker>(load);
   } else {
     talker = std::make_unique<RemoteModel>(options);

@@ -33,7 +33,7 @@ void take_model(std::vector<std::string>& words, RunOptions& options) {
 
 struct Arguments {
   std::vector<std::string> words;
-  std::string kv = "f16", format, think;
+  std::string kv = "f16", format, think, device;
   RunOptions options;
 };
 
@@ -46,6 +46,8 @@ void run(Arguments a) {
                             find_kv_type(slash == std::string::npos ? a.kv : a.kv.substr(slash + 1))};
   a.options.load.cpu_set = setting("CPU");
   a.options.load.threads = thread_setting();
+  a.options.load.devices = device_names(a.device);
+  a.options.load.backends = setting("BACKENDS");
   const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
   if (a.words.empty() && terminal) return converse(std::move(a.options));
   std::string prompt = fmt::format("{}", fmt::join(a.words, " "));
@@ -81,6 +83,8 @@ void add_run(CLI::App& app) {
                  "tokens of context (default: the model's, 8192 at most)")
       ->check(CLI::Range(1U, 1U << 24));
   app.add_option("--kv-type", a->kv, "cache type f32, f16, q8_0 or q4_0; K/V for two (default f16)");
+  app.add_option("--device", a->device,
+                 "where to compute: cpu, vulkan0 … (default: HEARTH_DEVICES, else cpu)");
   app.add_option("--max-tokens", a->options.max_tokens, "tokens of the answer at most");
   app.add_option("--temperature", a->options.temperature, "0 = always the likeliest token");
   app.add_option("--seed", a->options.seed, "the same seed gives the same text");

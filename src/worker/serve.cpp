@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "device/modules.h"
 #include "protocol/channel.h"
 #include "protocol/messages.h"
 #include "worker/inspect.h"
@@ -25,7 +26,7 @@ class Worker {
     for (bool busy = false;;) {
       const Channel::Received got = channel_.receive(busy ? 0 : -1);
       if (got.state == Channel::State::closed) return;
-      if (got.state == Channel::State::message && !on(decode_to_child(got.message))) return;
+      if (got.state == Channel::State::message && !on_first(decode_to_child(got.message))) return;
       if (got.state == Channel::State::message) {
         busy = session_ != nullptr;
         continue;
@@ -35,6 +36,35 @@ class Worker {
   }
 
  private:
+  // The parent is trusted, files are not: the sandbox begins after the first message and before what it asks
+  // for.
+  bool on_first(const ToChild& message) {
+    if (!inside_) enter(std::get_if<to_child::Load>(&message));
+    inside_ = true;
+    return on(message);
+  }
+
+  void enter(const to_child::Load* load) {
+    const bool gpu = load != nullptr && open_drivers(load->request);
+    const std::string open = enter_sandbox(gpu ? SandboxFor::gpu : SandboxFor::cpu);
+    if (!open.empty()) fmt::print(stderr, "the worker runs without a sandbox: {}\n", open);
+  }
+
+  // A driver opens device files and its caches when it starts. It stays open in its module; what goes wrong
+  // here is told when the model is loaded.
+  static bool open_drivers(const LoadRequest& request) {
+    bool gpu = false;
+    for (const std::string& name : request.devices) {
+      if (name == "cpu") continue;
+      gpu = true;
+      try {
+        open_device(name, {{}, request.backends});
+      } catch (const Error&) {
+      }
+    }
+    return gpu;
+  }
+
   bool on(const ToChild& message) {
     if (const auto* m = std::get_if<to_child::Load>(&message)) load(m->request);
     if (const auto* m = std::get_if<to_child::Start>(&message)) start(*m);
@@ -92,14 +122,13 @@ class Worker {
   bool send(const FromChild& message) { return channel_.send(encode(message)); }
 
   Channel channel_;
+  bool inside_ = false;
   std::unique_ptr<Session> session_;
 };
 
 }  // namespace
 
 int serve_worker(int fd) {
-  const std::string open = enter_sandbox();
-  if (!open.empty()) fmt::print(stderr, "the worker runs without a sandbox: {}\n", open);
   try {
     Worker(fd).loop();
     return 0;

@@ -65,7 +65,9 @@ Loaded::Loaded(const Reference& reference, const RunOptions& options) : file_(re
   BoundModel model = bind_model(file_);
   std::vector<Device*> devices;
   for (int d = 0; d < (options.second ? 2 : 1); ++d) {
-    devices_.push_back(open_cpu_device({options.set, options.threads, options.exact}));
+    devices_.push_back(options.open != nullptr
+                           ? options.open()
+                           : open_cpu_device({options.set, options.threads, options.exact}));
     devices.push_back(devices_.back().get());
   }
   Plan plan = plan_of(model, file_, devices, options);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +33,7 @@ struct RunOptions {
   uint32_t parallel = 4;
   // So many of the last layers, the head counted first, on a second CPU device.
   std::optional<uint32_t> second = std::nullopt;
+  std::unique_ptr<Device> (*open)() = nullptr;  // another device than the CPU
 };
 
 // A loaded model with all that it stands on.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,10 +17,10 @@ namespace {
 
 // Runs `f` in a child inside the sandbox; its result is the exit code.
 template <class F>
-int in_sandbox(F f) {
+int in_sandbox(F f, SandboxFor use = SandboxFor::cpu) {
   const pid_t child = ::fork();
   if (child == 0) {
-    if (!enter_sandbox().empty()) ::_exit(99);
+    if (!enter_sandbox(use).empty()) ::_exit(99);
     ::_exit(f());
   }
   int status = 0;
@@ -43,6 +44,25 @@ TEST(Sandbox, WhatAParserNeverNeedsIsRefused) {
             }),
             0);
   EXPECT_NE(::access(path.c_str(), F_OK), 0);
+}
+
+int denied(long result) { return result < 0 && (errno == EPERM || errno == EACCES) ? 0 : 1; }
+
+// A GPU's driver may open devices; it may write files no more than any other child.
+TEST(Sandbox, DevicesOfAGpuStayOpenable) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("hearth-sandbox-" + std::to_string(::getpid()))).string();
+  ASSERT_GE(::close(::open(path.c_str(), O_CREAT | O_WRONLY, 0600)), 0);
+  EXPECT_EQ(in_sandbox([&] { return denied(::open(path.c_str(), O_RDWR)); }, SandboxFor::gpu), 0);
+  EXPECT_EQ(in_sandbox([&] { return denied(::open(path.c_str(), O_WRONLY | O_TRUNC)); }, SandboxFor::gpu), 0);
+  EXPECT_EQ(in_sandbox([&] { return denied(::open((path + "x").c_str(), O_CREAT | O_RDWR, 0600)); },
+                       SandboxFor::gpu),
+            0);
+  EXPECT_EQ(in_sandbox([&] { return ::open(path.c_str(), O_RDONLY) >= 0 ? 0 : 1; }, SandboxFor::gpu), 0);
+  ::unlink(path.c_str());
+  const int landlock = static_cast<int>(::syscall(SYS_landlock_create_ruleset, nullptr, 0, 1));
+  if (landlock < 1) GTEST_SKIP() << "this kernel has no Landlock: devices are as closed as files";
+  EXPECT_EQ(in_sandbox([] { return ::open("/dev/null", O_RDWR) >= 0 ? 0 : 1; }, SandboxFor::gpu), 0);
 }
 
 TEST(Sandbox, ReadingAndThreadsStayAllowed) {

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "device/vulkan/recorder.h"
+#include "device/vulkan/vulkan_device.h"
+
+namespace hearth::vulkan {
+
+std::unique_ptr<Executable> make_executable(VulkanDevice& device, const Program& program,
+                                            const Layout& layout);
+
+// A step under way, as the commands see it.
+struct StepState {
+  Recorder& recorder;
+  const StepInputs& inputs;
+  uint32_t rows = 0, exact = 0, results = 0, slices = 0;
+  uint32_t chunks = 1;                  // of the exact rows' pages at most
+  std::vector<uint32_t> prompt_blocks;  // [block size]
+  std::vector<uint32_t> page_tables;    // [cache group] words
+  double context = 0;                   // tokens that a row sees, on average
+};
+
+// Records the dispatches of one operation.
+using Command = std::function<void(StepState&)>;
+
+// A binding with an offset that the alignment rule leaves to the shader, in floats.
+struct Bound {
+  Range range;
+  uint32_t at = 0;
+};
+
+// What makes commands of operations: bindings, descriptor sets and pipelines, all made before the first step.
+class CommandMaker {
+ public:
+  CommandMaker(VulkanDevice& device, const Program& program, const Layout& layout);
+  ~CommandMaker();
+  CommandMaker(const CommandMaker&) = delete;
+  CommandMaker& operator=(const CommandMaker&) = delete;
+
+  Command make(const Op& op);
+  const Workspace& workspace() const { return workspace_; }
+  const StepTables& tables() const { return tables_; }
+  Bound act(Act a) const;
+  Range staging(uint64_t at, uint64_t bytes) const;
+  // Where the crossing copy of the n-th Transfer lies in the staging buffer.
+  uint64_t next_crossing(uint64_t bytes);
+
+ private:
+  struct Sources {
+    Bound input, output, vector, second;
+  };
+  // A product with all rows of the step or some of them.
+  struct Product;
+  struct ProductOptions;
+
+  Command make_op(const Embed& o);
+  Command make_op(const Norm& o);
+  Command make_op(const Linear& o);
+  Command make_op(const Qkv& o);
+  Command make_op(const Attend& o);
+  Command make_op(const Gated& o);
+  Command make_op(const Route& o);
+  Command make_op(const Experts& o);
+  Command make_op(const Combine& o);
+  Command make_op(const Logits& o);
+  Command make_op(const Pool& o);
+  Command make_op(const Transfer& o);
+
+  Bound bound(const Buffer& buffer, uint64_t at, uint64_t bytes) const;
+  Bound scratch(uint64_t at, uint64_t bytes) const;
+  Bound vector(Weight w) const;
+  Range part(const WeightPart& p) const;
+  VkDescriptorSet set(const std::vector<std::pair<uint32_t, Range>>& list, const KvGroup* kv = nullptr,
+                      uint32_t layer = 0);
+  std::shared_ptr<Product> product(Weight w, const Sources& sources, const ProductOptions& options);
+  VkPipeline pipeline(const std::string& name, std::initializer_list<uint32_t> constants) {
+    return device_.driver().pipelines.get(name, constants);
+  }
+  uint64_t scratch_keys() const { return 0; }
+  uint64_t scratch_values() const { return workspace_.keys; }
+  uint64_t scratch_scores() const { return scratch_values() + workspace_.values; }
+  uint64_t scratch_hidden() const { return scratch_scores() + workspace_.scores; }
+  uint64_t scratch_mixed() const { return scratch_hidden() + workspace_.hidden; }
+  uint64_t scratch_gathered() const { return scratch_mixed() + workspace_.mixed; }
+  uint64_t scratch_parts() const { return scratch_gathered() + workspace_.gathered; }
+
+ public:
+  uint64_t scratch_steps() const { return scratch_parts() + workspace_.parts; }
+
+ private:
+  VulkanDevice& device_;
+  const Program& program_;
+  Layout layout_;
+  Workspace workspace_;
+  StepTables tables_;
+  std::vector<uint32_t> sizes_;  // of blocks
+  uint64_t crossed_ = 0;
+  std::vector<VkDescriptorPool> pools_;
+  uint32_t left_ = 0;  // sets left in the last pool
+};
+
+}  // namespace hearth::vulkan

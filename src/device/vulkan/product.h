@@ -1,0 +1,52 @@
+#pragma once
+
+#include "device/vulkan/executor.h"
+
+namespace hearth::vulkan {
+
+// The parameters of gemv.glsl and tile.glsl, in their order.
+struct ProductPush {
+  uint32_t cols = 0, count = 0, first = 0, row_bytes = 0;
+  uint32_t first_row = 0, rows = 0;
+  uint32_t x_at = 0, y_at = 0, bias_at = 0, other_at = 0;
+  uint32_t y_cols = 0;
+  float scale = 1, soft_cap = 0;
+  uint32_t flags = 0, act = 0;
+  uint32_t route_at = 0, used = 1, first_expert = 0, experts = 0, row_base = 0;
+};
+enum ProductFlag : uint32_t { with_bias = 1, add_second = 2, gate_second = 4, rows_are_pairs = 8 };
+
+struct CommandMaker::ProductOptions {
+  uint32_t y_cols = 0;
+  float scale = 1, soft_cap = 0;
+  Act1 act = Act1::none;
+  uint32_t flags = 0;
+  uint32_t used = 0;  // experts per row; 0: one matrix
+};
+
+// x·Wᵀ prepared: one descriptor set per part of the matrix.
+struct CommandMaker::Product {
+  struct Piece {
+    VkDescriptorSet set = nullptr;
+    WeightPart part;
+  };
+  std::vector<Piece> pieces;
+  ProductPush push;
+  VkPipeline one = nullptr, four = nullptr, tile = nullptr;
+
+  // Rows of the step, each with the kernels of its kind.
+  void record(StepState& step) const;
+  // Rows [first, first + rows) with the kernels of generation.
+  void exact(StepState& step, uint32_t first, uint32_t rows) const;
+  void prompt(StepState& step, uint32_t first, uint32_t rows) const;
+  // Pairs of rows [first, first + rows) and their experts; pair 0 is that of the first row.
+  void pairs(StepState& step, uint32_t first, uint32_t rows) const;
+};
+
+// y and z of a dispatch over `groups` work groups, more of which may be needed than one dimension takes.
+struct Groups {
+  explicit Groups(uint32_t groups) : y(std::min(groups, 32768U)), z(y == 0 ? 0 : (groups + y - 1) / y) {}
+  uint32_t y, z;
+};
+
+}  // namespace hearth::vulkan

@@ -1,0 +1,93 @@
+// Generation: each weight is read once for up to COLS activation rows. A row's sum has one order (thread by thread,
+// then the tree), fused multiply-adds are written out and nothing else may be fused: results do not depend on COLS.
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint THREADS = 64;
+layout(constant_id = 1) const uint COLS = 1;
+layout(constant_id = 2) const uint EXPERTS = 0;
+const uint ROWS = 2;  // weight rows per work group
+
+#ifdef SUBGROUP
+shared float part[ROWS * COLS * 64];
+#else
+shared float part[ROWS * COLS * THREADS];
+#endif
+
+void main() {
+  const uint t = gl_LocalInvocationID.x;
+  // Neighbours in x share their weights.
+  const uint r0 = (gl_WorkGroupID.y + gl_WorkGroupID.z * gl_NumWorkGroups.y) * ROWS;
+  const uint c0 = gl_WorkGroupID.x * COLS;  // relative to first_row
+  if (r0 >= count) return;
+  uint base = 0;
+  if (EXPERTS != 0) {
+    uint pair = first_row + c0, row = row_base + pair / used;
+    uint e = uint(other[route_at + row * 2u * used + pair % used]);
+    if (e < first_expert || e >= first_expert + experts) return;
+    base = (e - first_expert) * count * row_bytes;
+  }
+  uint x_row[COLS];
+  [[unroll]] for (uint c = 0; c < COLS; ++c) {
+    uint n = first_row + min(c0 + c, rows - 1u);
+    x_row[c] = x_at / 4u + (EXPERTS != 0 && (flags & 8u) == 0u ? row_base + n / used : n) * (cols / 4u);
+  }
+  precise float acc[ROWS * COLS];
+  [[unroll]] for (uint i = 0; i < ROWS * COLS; ++i) acc[i] = 0.0;
+  const uint pieces = cols / 8u;
+  for (uint q = t; q < pieces; q += THREADS) {
+    uint block = q / (VALUES / 8u), p = q % (VALUES / 8u);
+    uint e = p * 4u / GAP * (2u * GAP) + p * 4u % GAP;
+    uint xe = (block * VALUES + e) / 4u;
+    vec4 low[ROWS], high[ROWS];
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+      uint at = base + min(r0 + r, count - 1u) * row_bytes + block * BYTES;
+      low[r] = decode4(at, e);
+      high[r] = decode4(at, e + GAP);
+    }
+    [[unroll]] for (uint c = 0; c < COLS; ++c) {
+      vec4 a = x4[x_row[c] + xe], b = x4[x_row[c] + xe + GAP / 4u];
+      [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+        precise float s = acc[r * COLS + c];
+        s = fma(low[r].x, a.x, s);
+        s = fma(low[r].y, a.y, s);
+        s = fma(low[r].z, a.z, s);
+        s = fma(low[r].w, a.w, s);
+        s = fma(high[r].x, b.x, s);
+        s = fma(high[r].y, b.y, s);
+        s = fma(high[r].z, b.z, s);
+        s = fma(high[r].w, b.w, s);
+        acc[r * COLS + c] = s;
+      }
+    }
+  }
+#ifdef SUBGROUP
+  [[unroll]] for (uint i = 0; i < ROWS * COLS; ++i) {
+    float s = subgroupAdd(acc[i]);
+    if (gl_SubgroupInvocationID == 0u) part[i * 64u + gl_SubgroupID] = s;
+  }
+  barrier();
+#else
+  [[unroll]] for (uint i = 0; i < ROWS * COLS; ++i) part[i * THREADS + t] = acc[i];
+  for (uint s = THREADS / 2u; s > 0u; s >>= 1) {
+    barrier();
+    if (t < s) {
+      [[unroll]] for (uint i = 0; i < ROWS * COLS; ++i) part[i * THREADS + t] += part[i * THREADS + t + s];
+    }
+  }
+  barrier();
+#endif
+  if (t < ROWS * COLS) {
+    uint r = r0 + t / COLS, c = c0 + t % COLS;
+    if (r < count && c < rows) {
+#ifdef SUBGROUP
+      float s = part[t * 64u];
+      for (uint i = 1; i < gl_NumSubgroups; ++i) s += part[t * 64u + i];
+#else
+      float s = part[t * THREADS];
+#endif
+      uint at = (first_row + c) * y_cols + first + r;
+      y[y_at + at] = EXPERTS != 0 && (flags & 4u) != 0u ? activate(act, y[y_at + at]) * (s * scale)
+                                                        : finished(s, first + r, at);
+    }
+  }
+}

@@ -1,0 +1,44 @@
+// Bindings, parameters and last step of the products x·Wᵀ; `gemv` and `tile` differ in how they sum.
+// A type is one file of types/: VALUES per block, BYTES per block, GAP (below) and decode4(at, e), the values e..e+3
+// (e a multiple of 4) of the block that begins at byte `at`. Values e and e + GAP come from the same bytes of a block, so
+// that a thread which takes both reads these once.
+layout(binding = 0) readonly buffer Weights32 { uint w32[]; };
+layout(binding = 0) readonly buffer Weights16 { uint16_t w16[]; };
+layout(binding = 1) readonly buffer Input { vec4 x4[]; };
+layout(binding = 2) buffer Output { float y[]; };
+layout(binding = 3) readonly buffer Bias { float bias[]; };
+layout(binding = 4) readonly buffer Other { float other[]; };
+layout(binding = 5) readonly buffer Step { uint steps[]; };
+
+layout(push_constant) uniform Push {
+  uint cols;       // values per weight row
+  uint count;      // weight rows of this binding (of one expert)
+  uint first;      // number of its first row in the whole matrix
+  uint row_bytes;
+  uint first_row;  // activation rows (or pairs of row and expert) [first_row, first_row + rows)
+  uint rows;
+  uint x_at, y_at, bias_at, other_at;  // where the bindings begin, in values
+  uint y_cols;
+  float scale;
+  float soft_cap;
+  uint flags;      // 1 bias, 2 add `other`, 4 activate `other` and multiply with it, 8 x rows are pairs
+  uint act;
+  uint route_at, used;               // experts of row r: route[route_at + r · 2 used + u], in the vector's binding
+  uint first_expert, experts;        // those of this binding
+  uint row_base;                     // activation row of the first pair
+};
+
+uint u16_at(uint at) { return uint(w16[at >> 1]); }
+uint u32_at2(uint at) { return u16_at(at) | (u16_at(at + 2u) << 16); }  // two-byte alignment
+uint u32_at4(uint at) { return w32[at >> 2]; }
+float f16_at(uint at) { return half_at(u16_at(at)); }
+
+float finished(float sum, uint column, uint at) {
+  precise float v = sum * scale;
+  if ((flags & 1u) != 0u) v = v + bias[bias_at + column];
+  if ((flags & 4u) != 0u) return activate(act, other[other_at + at]) * v;
+  v = activate(act, v);
+  if (soft_cap > 0.0) v = soft_cap * tanh_exact(v / soft_cap);
+  if ((flags & 2u) != 0u) v = v + other[other_at + at];
+  return v;
+}

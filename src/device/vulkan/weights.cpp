@@ -1,0 +1,133 @@
+#include "device/vulkan/weights.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/checked.h"
+#include "tensor/codebooks.h"
+
+namespace hearth::vulkan {
+namespace {
+
+constexpr uint64_t most_block = 1ULL << 30;
+
+// The weights that an operation multiplies with or adds, tables of embeddings excepted.
+struct Used {
+  std::vector<Weight> operator()(const Embed&) const { return {}; }
+  std::vector<Weight> operator()(const Norm& o) const { return {o.gain, o.bias}; }
+  std::vector<Weight> operator()(const Linear& o) const { return {o.weight, o.bias}; }
+  std::vector<Weight> operator()(const Qkv& o) const {
+    return {o.wq, o.wk, o.wv, o.bq, o.bk, o.bv, o.q_norm, o.k_norm};
+  }
+  std::vector<Weight> operator()(const Attend&) const { return {}; }
+  std::vector<Weight> operator()(const Gated& o) const { return {o.gate, o.up, o.gate_bias, o.up_bias}; }
+  std::vector<Weight> operator()(const Route& o) const { return {o.router}; }
+  std::vector<Weight> operator()(const Experts& o) const { return {o.gate, o.up, o.down}; }
+  std::vector<Weight> operator()(const Combine&) const { return {}; }
+  std::vector<Weight> operator()(const Logits& o) const { return {o.weight, o.bias}; }
+  std::vector<Weight> operator()(const Pool& o) const { return {o.classifier, o.bias}; }
+  std::vector<Weight> operator()(const Transfer&) const { return {}; }
+};
+
+bool needs_codebook(DType type) {
+  constexpr DType list[] = {DType::iq2_xxs, DType::iq2_xs, DType::iq2_s, DType::iq3_xxs,
+                            DType::iq3_s,   DType::iq1_s,  DType::iq1_m};
+  return std::find(std::begin(list), std::end(list), type) != std::end(list);
+}
+
+// Fills blocks one after the other.
+class Packer {
+ public:
+  explicit Packer(const Capabilities& limits)
+      : block_(weight_block(limits)),
+        most_(std::min(block_, limits.largest_binding)),
+        align_(std::max<uint64_t>(64, limits.offset_alignment)) {}
+
+  // As many units of `bytes` as may lie together here, at most `count`.
+  uint64_t fit(uint64_t bytes, uint64_t count) {
+    at_ = align_up(at_, align_);
+    if (block_ - at_ % block_ < bytes) at_ = (at_ + block_ - 1) / block_ * block_;
+    return std::clamp<uint64_t>(std::min(most_, block_ - at_ % block_) / bytes, 1, count);
+  }
+  uint64_t take(uint64_t bytes) {
+    const uint64_t at = at_;
+    at_ += bytes;
+    return at;
+  }
+  uint64_t total() const { return align_up(at_, align_); }
+
+ private:
+  uint64_t block_, most_, align_, at_ = 0;
+};
+
+void house(WeightHome& w, Packer& packer) {
+  const uint64_t matrix = w.row_bytes * w.rows;
+  if (w.stack > 1) {
+    for (uint32_t e = 0; e < w.stack;) {
+      const auto some = static_cast<uint32_t>(packer.fit(matrix, w.stack - e));
+      w.parts.push_back({packer.take(matrix * some), matrix * some, 0, w.rows, e, some});
+      e += some;
+    }
+    return;
+  }
+  for (uint32_t r = 0; r < w.rows;) {
+    const auto some = static_cast<uint32_t>(packer.fit(w.row_bytes, w.rows - r));
+    w.parts.push_back({packer.take(w.row_bytes * some), w.row_bytes * some, r, some, 0, 1});
+    r += some;
+  }
+}
+
+}  // namespace
+
+uint64_t weight_block(const Capabilities& limits) {
+  return std::min(most_block, limits.largest_allocation) / 4096 * 4096;
+}
+
+Residence residence_of(const Program& program, const Capabilities& limits) {
+  Residence r;
+  r.weights.resize(program.weights.size());
+  Packer packer(limits);
+  bool books = false;
+  for (const Op& op : program.ops) {
+    for (const Weight id : std::visit(Used{}, op)) {
+      if (!id || !r.weights[id.id - 1].parts.empty()) continue;
+      const WeightInfo& info = program.weights[id.id - 1];
+      WeightHome& w = r.weights[id.id - 1];
+      w.type = info.type;
+      w.rows = static_cast<uint32_t>(info.shape.rows);
+      w.cols = static_cast<uint32_t>(info.shape.cols);
+      w.stack = static_cast<uint32_t>(info.shape.stack);
+      w.row_bytes = row_bytes(info.type, info.shape.cols).value_or(0);
+      house(w, packer);
+      books = books || needs_codebook(info.type);
+    }
+  }
+  if (books) {
+    const uint64_t bytes = codebooks().size() * sizeof(uint16_t);
+    packer.fit(bytes, 1);
+    r.codebooks = packer.take(bytes);
+  }
+  r.bytes = packer.total();
+  return r;
+}
+
+std::vector<uint16_t> codebooks() {
+  std::vector<uint16_t> all;
+  const auto add = [&](const auto& rows) { all.insert(all.end(), rows.begin(), rows.end()); };
+  add(iq2_xxs_rows);
+  add(iq2_xs_rows);
+  add(iq2_s_rows);
+  add(iq3_xxs_rows);
+  add(iq3_s_rows);
+  add(iq1_rows);
+  return all;
+}
+
+std::string shader_type(DType type) {
+  std::string name(type_info(type).name);
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name;
+}
+
+}  // namespace hearth::vulkan

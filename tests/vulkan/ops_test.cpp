@@ -1,0 +1,201 @@
+// Every operation against the CPU's float arithmetic, over odd sizes; both kinds of rows in each.
+#include "rig.h"
+
+namespace hearth::vulkan {
+namespace {
+
+// Sums of a few thousand products in another order: some ulps of the largest value of a row.
+constexpr double rounding = 2e-5;
+
+std::vector<DType> weight_types() {
+  std::vector<DType> types;
+  for (const TypeInfo* t : all_types()) {
+    if (t->decode != nullptr) types.push_back(t->type);
+  }
+  return types;
+}
+
+TEST(VulkanOps, NormsOfEveryKind) {
+  for (const NormKind kind : {NormKind::layer, NormKind::rms}) {
+    for (const uint32_t cols : {32U, 96U, 1056U}) {
+      Rig rig;
+      const Act x = rig.act(cols), y = rig.act(cols), z = rig.act(cols);
+      rig.push(Embed{x, rig.weight(64, cols), 1.5F});
+      rig.push(Norm{x, y, rig.weight(1, cols, DType::f32, 0.1F, 1), rig.weight(1, cols), kind, 1e-5F});
+      rig.push(Norm{y, z, {}, {}, kind, 1e-6F});
+      rig.push(Pool{z, PoolKind::none, {}, {}, cols});
+      expect_same(rig, {one_sequence(37, 5)}, rounding);
+    }
+  }
+}
+
+TEST(VulkanOps, LinearWithEverything) {
+  for (const Act1 act : {Act1::none, Act1::silu, Act1::gelu, Act1::gelu_tanh, Act1::relu, Act1::relu2}) {
+    Rig rig;
+    const Act x = rig.act(96), y = rig.act(96), z = rig.act(96), g = rig.act(77);
+    rig.push(Embed{x, rig.weight(64, 96), 1});
+    rig.push(Linear{x, y, rig.weight(96, 96, DType::f32, 0.1F), rig.weight(1, 96), x, act, 0.5F});
+    rig.push(Combine{y, x, z, 3, -1});
+    rig.push(Gated{z, g, rig.weight(77, 96, DType::f32, 0.1F), rig.weight(77, 96, DType::f16, 0.1F),
+                   rig.weight(1, 77), rig.weight(1, 77), 0.75F, 1.25F, act});
+    rig.push(Pool{g, PoolKind::none, {}, {}, 77});
+    expect_same(rig, {one_sequence(70, 6)}, rounding);
+  }
+}
+
+TEST(VulkanOps, ProductsOfEveryType) {
+  for (const DType type : weight_types()) {
+    SCOPED_TRACE(type_info(type).name);
+    Rig rig;
+    const uint32_t cols = 512;
+    const Act x = rig.act(cols), y = rig.act(67);
+    rig.push(Embed{x, rig.weight(64, cols), 1});
+    rig.push(Linear{x, y, rig.weight(67, cols, type), {}, {}, Act1::none, 1});
+    rig.push(Pool{y, PoolKind::none, {}, {}, 67});
+    expect_same(rig, {one_sequence(40, 5)}, rounding);
+    if (HasFatalFailure()) return;
+  }
+}
+
+// A row of generation gives the same bits alone, beside others, and in any place.
+TEST(VulkanOps, ExactRowsDoNotDependOnTheBatch) {
+  for (const DType type : {DType::f32, DType::q4_k, DType::q8_0}) {
+    Rig rig;
+    const Act x = rig.act(512), y = rig.act(130), z = rig.act(64);
+    rig.push(Embed{x, rig.weight(64, 512), 1});
+    rig.push(Linear{x, y, rig.weight(130, 512, type), rig.weight(1, 130), {}, Act1::silu, 0.7F});
+    rig.push(Gated{x, z, rig.weight(64, 512, type), rig.weight(64, 512, type), {}, {}, 1, 1, Act1::silu});
+    rig.push(Pool{z, PoolKind::none, {}, {}, 64});
+    const auto gpu = open_first();
+    // The same token alone, and in a batch of seven sequences.
+    const auto alone = rig.run(*gpu, {{{{0, 1, 3}}, 1, {}, 0}});
+    Steps batch{{}, 7, {}, 0};
+    for (uint32_t s = 0; s < 7; ++s) batch.slices.push_back({s, 1, s == 0 ? 3U : 20U + s});
+    const auto beside = rig.run(*gpu, {batch});
+    ASSERT_EQ(alone.size(), 1U);
+    ASSERT_EQ(beside.size(), 7U);
+    EXPECT_EQ(alone[0], beside[0]) << type_info(type).name;
+  }
+}
+
+void check_attention(MaskSpec mask, float cap, HeadShape h, const std::vector<Steps>& steps, KvTypes kv,
+                     double tolerance, bool norms = false, bool split = false) {
+  Rig rig;
+  constexpr uint32_t width = 64;
+  rig.program.caches = {{1, 1, 8, 8, 0}, {2, h.kv_heads, h.k_size, h.v_size, mask.window}};
+  RopeTable rope;
+  rope.split = split;
+  for (uint32_t i = 0; i < h.k_size / 4; ++i) rope.inv_freq.push_back(1.0F / static_cast<float>(1 + i));
+  rope.magnitude = 1.1F;
+  rig.program.ropes = {RopeTable{}, rope};
+  const Act x = rig.act(width), q = rig.act(h.q_heads * h.k_size), y = rig.act(h.q_heads * h.v_size);
+  rig.push(Embed{x, rig.weight(64, width), 1});
+  Qkv o;
+  o.in = x;
+  o.q = q;
+  o.wq = rig.weight(q.cols, width, DType::f32, 0.2F);
+  o.wk = rig.weight(h.kv_heads * h.k_size, width, DType::f32, 0.2F);
+  o.wv = rig.weight(h.kv_heads * h.v_size, width, DType::f16, 0.2F);
+  o.bk = rig.weight(1, h.kv_heads * h.k_size);
+  if (norms) {
+    o.q_norm = rig.weight(1, h.k_size, DType::f32, 0.1F, 1);
+    o.k_norm = rig.weight(1, h.k_size, DType::f32, 0.1F, 1);
+    o.eps = 1e-5F;
+  }
+  o.rope = 1;
+  o.kv = {1, 1};
+  o.heads = h;
+  rig.push(o);
+  rig.push(Attend{q, y, {1, 1}, mask, 0.3F, cap, h});
+  rig.push(Pool{y, PoolKind::none, {}, {}, y.cols});
+  SCOPED_TRACE("heads " + std::to_string(h.q_heads) + "/" + std::to_string(h.kv_heads) + " sizes " +
+               std::to_string(h.k_size) + "/" + std::to_string(h.v_size) + " window " +
+               std::to_string(mask.window));
+  expect_same(rig, steps, tolerance, kv);
+}
+
+// Prompts of three sequences, then a step in which one generates and the others go on with their prompts.
+std::vector<Steps> conversation(uint32_t rows) {
+  return {{{{0, rows, 0}, {rows, 40, 0}, {rows + 40, 5, 0}}, std::min(rows, 5U), {}, 0},
+          {{{0, 1, rows}, {1, 3, 40}, {4, 33, 5}}, 4, {}, 0}};
+}
+
+constexpr KvTypes floats{KvType::f32, KvType::f32};
+
+TEST(VulkanOps, AttentionInAllItsShapes) {
+  check_attention({true, 0}, 0, {4, 2, 32, 32}, conversation(70), floats, 1e-4);
+  check_attention({true, 10}, 0, {4, 4, 16, 16}, {one_sequence(70, 3)}, floats, 1e-4);
+  check_attention({true, 0}, 2.5F, {6, 1, 48, 80}, {one_sequence(33, 1)}, floats, 1e-4, true, true);
+  check_attention({false, 0}, 0, {2, 2, 64, 32}, {one_sequence(41, 7)}, floats, 1e-4);
+  check_attention({true, 40}, 1.5F, {40, 2, 8, 24}, {one_sequence(70, 2)}, floats, 1e-4, false, true);
+}
+
+TEST(VulkanOps, AttentionOfLargeHeads) {
+  check_attention({true, 0}, 0, {3, 1, 256, 136}, {one_sequence(37, 3)}, floats, 1e-4);
+  check_attention({true, 0}, 0, {2, 2, 576, 512}, {one_sequence(35, 2)}, floats, 1e-4);
+}
+
+// Long enough that a row's pages are cut into chunks.
+TEST(VulkanOps, AttentionOverManyPages) {
+  check_attention({true, 0}, 0, {4, 2, 32, 32}, {one_sequence(300, 0), {{{0, 1, 300}}, 1, {}, 0}}, floats,
+                  1e-4);
+  check_attention({true, 200}, 0, {4, 2, 32, 32}, {one_sequence(300, 0), {{{0, 1, 300}}, 1, {}, 0}}, floats,
+                  1e-4);
+}
+
+// One step of a narrow type may fall on either side: a key moves by a quantum, which the scale of the scores
+// bounds.
+TEST(VulkanOps, CacheTypes) {
+  const KvType types[] = {KvType::f32, KvType::f16, KvType::q8_0, KvType::q4_0};
+  for (const KvType k : types) {
+    check_attention({true, 0}, 0, {2, 1, 64, 32}, conversation(40), {k, k}, k == KvType::f32 ? 1e-4 : 1e-3);
+  }
+  check_attention({true, 0}, 0, {2, 1, 64, 32}, {one_sequence(40, 3)}, {KvType::q8_0, KvType::f16}, 1e-3);
+}
+
+TEST(VulkanOps, MixtureOfExperts) {
+  for (const bool before : {true, false}) {
+    for (const DType type : {DType::f32, DType::q4_k}) {
+      Rig rig;
+      constexpr uint32_t width = 256, hidden = 256, experts = 9, used = 3;
+      const Act x = rig.act(width), route = rig.act(2 * used), y = rig.act(width);
+      rig.push(Embed{x, rig.weight(64, width), 1});
+      rig.push(
+          Route{x, route, rig.weight(experts, width, DType::f32, 0.2F), experts, used, before, true, 1.5F});
+      rig.push(Experts{x, route, y, x, rig.weight(hidden, width, type, 0.1F, 0, experts),
+                       rig.weight(hidden, width, type, 0.1F, 0, experts),
+                       rig.weight(width, hidden, type, 0.1F, 0, experts), 0.5F, 2, 0.25F, used, hidden,
+                       Act1::silu});
+      rig.push(Pool{y, PoolKind::none, {}, {}, width});
+      expect_same(rig, {one_sequence(41, 5)}, rounding);
+    }
+  }
+}
+
+TEST(VulkanOps, ScoresOfWantedRows) {
+  Rig rig;
+  const Act x = rig.act(64);
+  rig.push(Embed{x, rig.weight(64, 64), 1});
+  rig.push(Logits{x, rig.weight(301, 64, DType::q8_0), rig.weight(1, 301), 0.5F, 3.0F});
+  Steps steps = one_sequence(40, 3);
+  steps.wanted = {0, 7, 39};
+  expect_same(rig, {steps}, rounding);
+}
+
+TEST(VulkanOps, PoolingOfEveryKind) {
+  for (const PoolKind kind : {PoolKind::mean, PoolKind::last}) {
+    Rig rig;
+    const Act x = rig.act(64);
+    rig.push(Embed{x, rig.weight(64, 64), 1});
+    rig.push(Pool{x, kind, {}, {}, 64});
+    expect_same(rig, {{{{0, 3, 0}, {3, 40, 0}}, 3, {2, 42}, 0}}, rounding);
+  }
+  Rig rig;
+  const Act x = rig.act(64);
+  rig.push(Embed{x, rig.weight(64, 64), 1});
+  rig.push(Pool{x, PoolKind::rank, rig.weight(3, 64), rig.weight(1, 3), 3});
+  expect_same(rig, {{{{0, 40, 0}}, 0, {39}, 0}}, rounding);
+}
+
+}  // namespace
+}  // namespace hearth::vulkan
