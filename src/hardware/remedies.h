@@ -36,6 +36,8 @@ class Remedies {
   Fix unit_lines(const std::vector<std::string>& lines) const;
   // Not to set an environment variable any more, wherever it is set.
   Fix drop_variable(const std::string& name) const;
+  // To give it another value.
+  Fix set_variable(const std::string& name, const std::string& value) const;
   // Joining groups of the host.
   Fix join_groups() const;
   // Starting the container with other options.

@@ -74,6 +74,16 @@ void judge(const Case& c, const DeviceChoice& choice, const Gpu& gpu, DeviceLine
   for (const ChosenDevice& d : choice.left) {
     if (about(d, gpu) && d.cause != "device.duplicate") return take_choice(line, d, DeviceUse::usable);
   }
+  // Neither is wanted for models: it is by somebody's choice that they are not used.
+  for (const char* code : {"amd.display-igpu-ignored", "pci.vfio"}) {
+    const auto is_it = [&](const Finding& f) { return f.code == code && f.device == gpu.address; };
+    const auto found = std::find_if(c.findings.begin(), c.findings.end(), is_it);
+    if (found == c.findings.end()) continue;
+    line.use = DeviceUse::usable;
+    line.cause = code;
+    line.why = without_stop(found->sentence);
+    return;
+  }
   if (const Finding* f = first_about(c.findings, line, Severity::problem)) {
     line.use = DeviceUse::refused;
     line.cause = f->code;
@@ -84,10 +94,9 @@ void judge(const Case& c, const DeviceChoice& choice, const Gpu& gpu, DeviceLine
   const bool tried = was_tried(c.about(gpu));
   line.use = tried ? DeviceUse::refused : DeviceUse::usable;
   line.cause = f != nullptr ? f->code : tried ? "probe.failed" : "probe.not-run";
-  line.why = f != nullptr && (tried || f->severity != Severity::note || f->code == "amd.display-igpu-ignored")
-                 ? without_stop(f->sentence)
-             : tried ? "no backend's probe passed"
-                     : "not tried yet";
+  line.why = f != nullptr && (tried || f->severity != Severity::note) ? without_stop(f->sentence)
+             : tried                                                  ? "no backend's probe passed"
+                                                                      : "not tried yet";
 }
 
 // A table's name stands for several products; the driver knows which one it is. Its own name is left out:

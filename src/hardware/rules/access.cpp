@@ -113,6 +113,7 @@ void denied(Case& c, const Gpu& gpu, const DeviceNode& node) {
 }
 
 void look_at(Case& c, const Gpu& gpu, const DeviceNode& node) {
+  if (c.only_for_a_screen(gpu)) return;
   if (node.opens() || c.found("systemd.private-devices", "")) return;
   const Whereabouts& s = c.machine.surroundings;
   const bool missing = !node.exists;

@@ -143,6 +143,7 @@ void passthrough(Case& c) {
                                                         : "i915";
     c.add({.code = "pci.vfio",
            .device = gpu.address,
+           .severity = Severity::note,
            .sentence = fmt::format("The {} is kept for a virtual machine: vfio-pci owns it.", gpu.name),
            .fix = {"run hearth in that machine, or give the card back to its driver",
                    {fmt::format("echo {0} | sudo tee /sys/bus/pci/devices/{0}/driver/unbind", gpu.address),

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "hardware/policy.h"
 #include "hardware/rules/list.h"
 
 namespace hearth {
@@ -59,18 +58,6 @@ void old_kernel(Case& c, const Gpu& gpu) {
        .result = "used through Vulkan"});
 }
 
-// The card that models run on, or would: one that passed its probe before one that no one tried.
-const Gpu* card_beside(const Case& c) {
-  const Gpu* untried = nullptr;
-  for (const Gpu& gpu : c.machine.gpus) {
-    if (gpu.vendor == Vendor::other || gpu.integrated) continue;
-    if (c.passed(gpu)) return &gpu;
-    const bool ready = !gpu.driver.empty() && gpu.driver != "nouveau" && gpu.driver != "vfio-pci";
-    if (ready && c.about(gpu).empty() && untried == nullptr) untried = &gpu;
-  }
-  return untried;
-}
-
 }  // namespace
 
 void amd_apu(Case& c) {
@@ -84,11 +71,10 @@ void amd_apu(Case& c) {
 }
 
 void display_igpu(Case& c) {
-  if (bool_in(c.machine.environment, "IGPU_ENABLE", false)) return;
-  const Gpu* card = card_beside(c);
+  const Gpu* card = c.card();
   if (card == nullptr) return;
   for (const Gpu& gpu : c.machine.gpus) {
-    if (!gpu.display_only()) continue;
+    if (!c.only_for_a_screen(gpu)) continue;
     c.add({.code = "amd.display-igpu-ignored",
            .device = gpu.address,
            .severity = Severity::note,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "hardware/policy.h"
 #include "hardware/sysfs_text.h"
 
 namespace hearth {
@@ -88,6 +89,21 @@ std::vector<const Gpu*> Case::gpus(Vendor vendor) const {
     if (gpu.vendor == vendor) out.push_back(&gpu);
   }
   return out;
+}
+
+const Gpu* Case::card() const {
+  const Gpu* untried = nullptr;
+  for (const Gpu& gpu : machine.gpus) {
+    if (gpu.vendor == Vendor::other || gpu.integrated) continue;
+    if (passed(gpu)) return &gpu;
+    const bool ready = !gpu.driver.empty() && gpu.driver != "nouveau" && gpu.driver != "vfio-pci";
+    if (ready && about(gpu).empty() && untried == nullptr) untried = &gpu;
+  }
+  return untried;
+}
+
+bool Case::only_for_a_screen(const Gpu& gpu) const {
+  return gpu.display_only() && card() != nullptr && !bool_in(machine.environment, "IGPU_ENABLE", false);
 }
 
 std::string Case::log_line(std::initializer_list<std::string_view> words) const {

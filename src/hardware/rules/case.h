@@ -39,6 +39,12 @@ class Case {
   bool replied(const Gpu& gpu, std::string_view call, int64_t code) const;
 
   std::vector<const Gpu*> gpus(Vendor vendor) const;
+  // The card that models run on, or would: one that passed its probe before one that no one tried; null =
+  // there is none.
+  const Gpu* card() const;
+  // A part that only drives a screen, beside such a card: nobody wants it for models, so nothing is wrong
+  // with it.
+  bool only_for_a_screen(const Gpu& gpu) const;
 
   // The first line of the kernel's log that has all the words; empty = none.
   std::string log_line(std::initializer_list<std::string_view> words) const;

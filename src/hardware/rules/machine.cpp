@@ -179,7 +179,7 @@ void boolean_settings(Case& c) {
                "{}={}: \"{}\" is no boolean of Ollama, for which any other text than 0 and false means "
                "on, the opposite of what was written; {}.",
                variable, value, value, here),
-           .fix = {"", {fmt::format("export {}=0", variable)}}});
+           .fix = c.remedies.set_variable(variable, "0")});
   }
 }
 

@@ -93,8 +93,8 @@ void vulkan_drivers(Case& c) {
     return v.backend == "vulkan" && v.outcome == ProbeOutcome::no_loader;
   });
   for (const Gpu& gpu : c.machine.gpus) {
-    if (!real_gpu(gpu) || gpu.driver.empty() || gpu.driver == "vfio-pci" || c.passed(gpu) ||
-        c.blocked(gpu.address))
+    if (!real_gpu(gpu) || c.only_for_a_screen(gpu) || gpu.driver.empty() || gpu.driver == "vfio-pci" ||
+        c.passed(gpu) || c.blocked(gpu.address))
       continue;
     if (no_loader) {
       c.add(
@@ -195,7 +195,7 @@ void missing_modules(Case& c) {
 
 void unexplained(Case& c) {
   for (const Gpu& gpu : c.machine.gpus) {
-    if (!real_gpu(gpu) || c.blocked(gpu.address)) continue;
+    if (!real_gpu(gpu) || c.blocked(gpu.address) || c.only_for_a_screen(gpu)) continue;
     for (const ProbeVerdict* v : c.about(gpu)) {
       if (!went_wrong(*v) || v->kind == "cpu" || explained(c, gpu, *v)) continue;
       const bool other = c.passed(gpu);

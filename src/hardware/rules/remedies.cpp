@@ -144,6 +144,13 @@ Fix Remedies::drop_variable(const std::string& name) const {
           {"unset " + name}};
 }
 
+Fix Remedies::set_variable(const std::string& name, const std::string& value) const {
+  const std::string pair = name + "=" + value;
+  if (machine_.surroundings.contained()) return container_with("-e " + pair, "-e " + pair);
+  if (!machine_.surroundings.unit.empty()) return unit_lines({"Environment=" + pair});
+  return {"", {"export " + pair}};
+}
+
 Fix Remedies::join_groups() const {
   const std::string& user = machine_.account.name;
   if (is(Distribution::nixos)) {
