@@ -24,7 +24,7 @@ struct JoinPush {
   uint32_t y_at = 0, y_cols = 0, v_size = 0, heads = 0, flags = 0, window = 0, rows_at = 0, sinks_at = 0,
            parts_at = 0;
 };
-constexpr uint32_t causal_flag = 1;
+constexpr uint32_t causal_flag = 1, sinks_flag = 2;
 
 uint32_t bindings_of(const KvGroup& kv) {
   return kv.layers.empty() ? 1 : std::max<uint32_t>(1, static_cast<uint32_t>(kv.layers.front().size()));
@@ -101,7 +101,9 @@ Command CommandMaker::make_op(const Attend& o) {
   push.group = h.q_heads / h.kv_heads;
   push.kv_heads = h.kv_heads;
   push.heads_each = shape.heads;
-  push.flags = o.mask.causal ? causal_flag : 0U;
+  const Bound sinks = vector(o.sinks);
+  push.flags = (o.mask.causal ? causal_flag : 0U) | (o.sinks ? sinks_flag : 0U);
+  push.sinks_at = sinks.at;
   push.window = o.mask.window;
   push.scale = o.scale;
   push.soft_cap = o.soft_cap;
@@ -112,8 +114,10 @@ Command CommandMaker::make_op(const Attend& o) {
   push.parts_at = parts.at;
   const JoinPush join{out.at,        o.out.cols,   h.v_size,      h.q_heads, push.flags,
                       o.mask.window, tables_.rows, push.sinks_at, parts.at};
-  const VkDescriptorSet s =
-      set({{input_at, q.range}, {output_at, out.range}, {second_at, parts.range}}, &kv, o.kv.layer);
+  std::vector<std::pair<uint32_t, Range>> list{
+      {input_at, q.range}, {output_at, out.range}, {second_at, parts.range}};
+  if (o.sinks) list.emplace_back(vector_at, sinks.range);
+  const VkDescriptorSet s = set(list, &kv, o.kv.layer);
   const uint32_t groups = h.kv_heads * ((push.group + shape.heads - 1) / shape.heads);
   const double per_token = 2.0 * h.q_heads * (h.k_size + h.v_size);
   return [push, join, s, groups, per_token, size, rows = shape.rows, group = o.kv.group,

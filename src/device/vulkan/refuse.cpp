@@ -98,7 +98,8 @@ struct Judge {
   }
   std::optional<Refusal> operator()(const Attend& o) const {
     if (auto r = refuse_head(o.heads.k_size, kv.k, "key")) return r;
-    return refuse_head(o.heads.v_size, kv.v, "value");
+    if (auto r = refuse_head(o.heads.v_size, kv.v, "value")) return r;
+    return vectors(o.sinks);
   }
   std::optional<Refusal> operator()(const Route& o) const {
     if (o.experts > most_experts) {
