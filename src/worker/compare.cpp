@@ -103,20 +103,19 @@ class Side {
         widest.layer_of.push_back(0xffff);
       }
     }
-    Plan plan;
+    DeviceBuffers plan;
     plan.kv = kv;
-    plan.rows = plan.results = rows_;
     uint64_t cache = 0;
     for (const CacheGroup& c : program.caches) {
       plan.pages.push_back((rows_ + page_tokens - 1) / page_tokens);
       cache += plan.pages.back() * page_bytes({c.layers, c.kv_heads, c.k_size, c.v_size}, kv);
     }
-    plan.device.device = device_.info().name;
-    plan.device.buffers = {{BufferKind::weights, device_.resident(widest), false},
-                           {BufferKind::kv, cache, false},
-                           {BufferKind::arena, arena, false},
-                           {BufferKind::workspace, device_.workspace(widest, rows_), false},
-                           {BufferKind::results, uint64_t{rows_} * program.outputs * sizeof(float), false}};
+    plan.device = device_.info().name;
+    plan.buffers = {{BufferKind::weights, device_.resident(widest), false},
+                    {BufferKind::kv, cache, false},
+                    {BufferKind::arena, arena, false},
+                    {BufferKind::workspace, device_.workspace(widest, rows_), false},
+                    {BufferKind::results, uint64_t{rows_} * program.outputs * sizeof(float), false}};
     device_.reserve(plan, widest);
   }
 

@@ -104,20 +104,19 @@ std::vector<std::vector<float>> Rig::run(Device& device, const std::vector<Steps
     rows = std::max(rows, count);
     sequences = std::max(sequences, static_cast<uint32_t>(s.slices.size()));
   }
-  Plan plan;
+  DeviceBuffers plan;
   plan.kv = kv;
-  plan.rows = plan.results = rows;
   uint64_t cache = 0;
   for (const CacheGroup& c : program.caches) {
     plan.pages.push_back(stride * sequences);
     cache += plan.pages.back() * page_bytes({c.layers, c.kv_heads, c.k_size, c.v_size}, kv);
   }
   const Layout layout = lay_out(program, rows);
-  plan.device.buffers = {{BufferKind::weights, device.resident(program), false},
-                         {BufferKind::kv, cache, false},
-                         {BufferKind::arena, layout.peak, false},
-                         {BufferKind::workspace, device.workspace(program, rows), false},
-                         {BufferKind::results, uint64_t{rows} * program.outputs * sizeof(float), false}};
+  plan.buffers = {{BufferKind::weights, device.resident(program), false},
+                  {BufferKind::kv, cache, false},
+                  {BufferKind::arena, layout.peak, false},
+                  {BufferKind::workspace, device.workspace(program, rows), false},
+                  {BufferKind::results, uint64_t{rows} * program.outputs * sizeof(float), false}};
   for (const Op& op : program.ops) {
     const auto refusal = device.refuse(op, program, kv);
     EXPECT_FALSE(refusal) << (refusal ? refusal->detail : "");
@@ -140,7 +139,7 @@ std::vector<std::vector<float>> Rig::run(Device& device, const std::vector<Steps
                        results.begin() + static_cast<long>(at + program.outputs));
   }
   if (device.info().name != "cpu") {
-    EXPECT_EQ(device.reserved(), plan.device.anonymous());
+    EXPECT_EQ(device.reserved(), plan.anonymous());
   }
   return out;
 }

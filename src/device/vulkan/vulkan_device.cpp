@@ -75,22 +75,21 @@ uint64_t VulkanDevice::resident(const Program& program) const {
   return residence_of(program, driver_->gpu.capabilities()).bytes;
 }
 
-void VulkanDevice::reserve(const Plan& plan, const Program& program) {
+void VulkanDevice::reserve(const DeviceBuffers& plan, const Program& program) {
   const Gpu& gpu = driver_->gpu;
   kv_.clear();
   weights_ = {};
   for (Buffer* b : {&arena_, &scratch_, &staging_, &results_}) *b = Buffer();
   residence_ = residence_of(program, gpu.capabilities());
-  const uint64_t planned = plan.device.of(BufferKind::workspace);
+  const uint64_t planned = plan.of(BufferKind::workspace);
   const Workspace w = workspace_of(program, rows_of(program, planned));
-  expect_room(gpu, residence_.bytes + plan.device.of(BufferKind::kv) + plan.device.of(BufferKind::arena) +
-                       w.device());
+  expect_room(gpu, residence_.bytes + plan.of(BufferKind::kv) + plan.of(BufferKind::arena) + w.device());
   weights_ = Blocks(gpu, residence_.bytes, 4096, Side::device, "the weights");
   reserve_cache(plan, program);
-  arena_ = Buffer(gpu, plan.device.of(BufferKind::arena), Side::device, "activations");
+  arena_ = Buffer(gpu, plan.of(BufferKind::arena), Side::device, "activations");
   scratch_ = Buffer(gpu, w.device(), Side::device, "scratch memory");
   staging_ = Buffer(gpu, planned - w.device(), Side::host, "the step's tables");
-  results_ = Buffer(gpu, plan.device.of(BufferKind::results), Side::host, "scores");
+  results_ = Buffer(gpu, plan.of(BufferKind::results), Side::host, "scores");
   views_.assign(program.weights.size(), {});
   if (residence_.codebooks) {
     const std::vector<uint16_t> books = codebooks();
@@ -98,7 +97,7 @@ void VulkanDevice::reserve(const Plan& plan, const Program& program) {
   }
 }
 
-void VulkanDevice::reserve_cache(const Plan& plan, const Program& program) {
+void VulkanDevice::reserve_cache(const DeviceBuffers& plan, const Program& program) {
   const Gpu& gpu = driver_->gpu;
   for (size_t g = 0; g < program.caches.size(); ++g) {
     const CacheGroup& c = program.caches[g];

@@ -41,7 +41,7 @@ class VulkanDevice final : public Device {
   std::optional<Refusal> refuse(const Op& op, const Program& program, KvTypes kv) const override;
   uint64_t workspace(const Program& program, uint32_t rows) const override;
   uint64_t resident(const Program& program) const override;
-  void reserve(const Plan& plan, const Program& program) override;
+  void reserve(const DeviceBuffers& plan, const Program& program) override;
   uint64_t reserved() const noexcept override;
   void load(Weight weight, const WeightView& view) override;
   std::unique_ptr<Executable> prepare(const Program& program, const Layout& layout) override;
@@ -59,7 +59,7 @@ class VulkanDevice final : public Device {
   const Buffer& results() const { return results_; }
 
  private:
-  void reserve_cache(const Plan& plan, const Program& program);
+  void reserve_cache(const DeviceBuffers& plan, const Program& program);
   void upload(uint64_t at, std::span<const std::byte> bytes);
   void copy_now(const Range& from, const Range& to);
 

@@ -65,8 +65,13 @@ Awaitable<void> metrics(House& house, Exchange& exchange) {
   for (const Resident& r : residents) page.line("waiting_requests", model_label(r), r.waiting);
   page.head("model_bytes", "gauge", "Memory that a loaded model holds.");
   for (const Resident& r : residents) {
-    for (const Buffer& b : r.ready.held.buffers)
-      page.line("model_bytes", fmt::format("{},kind=\"{}\"", model_label(r), to_string(b.kind)), b.bytes);
+    for (const DeviceBuffers& held : r.ready.held) {
+      for (const Buffer& b : held.buffers) {
+        page.line("model_bytes",
+                  fmt::format("{},device=\"{}\",kind=\"{}\"", model_label(r), held.device, to_string(b.kind)),
+                  b.bytes);
+      }
+    }
   }
   co_await exchange.send(200, "text/plain; version=0.0.4; charset=utf-8", page.text);
 }
