@@ -20,7 +20,7 @@ class WrongDevice final : public Device {
   }
   uint64_t workspace(const Program& p, uint32_t rows) const override { return inner_->workspace(p, rows); }
   uint64_t resident(const Program& p) const override { return inner_->resident(p); }
-  void reserve(const Plan& plan, const Program& p) override { inner_->reserve(plan, p); }
+  void reserve(const DeviceBuffers& plan, const Program& p) override { inner_->reserve(plan, p); }
   uint64_t reserved() const noexcept override { return inner_->reserved(); }
   void load(Weight weight, const WeightView& view) override { inner_->load(weight, view); }
   void copy_page(uint32_t group, PageId from, PageId to) override { inner_->copy_page(group, from, to); }
