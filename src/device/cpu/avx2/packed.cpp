@@ -298,6 +298,7 @@ void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_
     Job job = {strip, some, cols, static_cast<const uint8_t*>(x), x_bytes, y + r, y_stride};
     uint32_t left = count;
     size_t next = bytes;
+    if (left != 8) multiply_some<form, 6>(job, left, next);
     multiply_some<form, 4>(job, left, next);
     multiply_some<form, 1>(job, left, next);
   }

@@ -55,6 +55,34 @@ inline void add_group(const __m512i* q, const uint8_t* x, size_t x_bytes, Intege
   }
 }
 
+// Two groups of sixteen columns, which share the scale of the activations.
+template <PackedForm form, uint32_t count>
+inline void add_two_groups(const __m512i* q, const uint8_t* x, size_t x_bytes, IntegerRow row, size_t k,
+                           const __m512 (&scale)[2], const __m512 (&minimum)[2], __m512* acc) {
+  __m512i sum[2][count];
+  for (size_t m = 0; m < count; ++m) {
+    sum[0][m] = bias_sum<form>(x + m * x_bytes, row, k);
+    sum[1][m] = bias_sum<form>(x + m * x_bytes, row, k + 16);
+  }
+  for (size_t j = 0; j < 4; ++j) {
+    for (size_t m = 0; m < count; ++m) {
+      const uint8_t* at = x + m * x_bytes + k + 4 * j;
+      sum[0][m] = _mm512_dpbusd_epi32(sum[0][m], q[j], four_columns(at));
+      sum[1][m] = _mm512_dpbusd_epi32(sum[1][m], q[j + 4], four_columns(at + 16));
+    }
+  }
+  for (size_t m = 0; m < count; ++m) {
+    const uint8_t* at = x + m * x_bytes;
+    __m512 both = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[0][m]), scale[0]);
+    both = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[1][m]), scale[1], both);
+    acc[m] = _mm512_fmadd_ps(both, one_float(at + row.scale + k / 32 * 4), acc[m]);
+    if constexpr (is_affine(form.scales)) {
+      acc[m] = _mm512_fnmadd_ps(minimum[0], one_float(at + row.sum16 + k / 4), acc[m]);
+      acc[m] = _mm512_fnmadd_ps(minimum[1], one_float(at + row.sum16 + k / 4 + 4), acc[m]);
+    }
+  }
+}
+
 // One strip with `count` activation rows. What the next strip begins with is asked for on the way: memory is
 // read as one stream.
 template <PackedForm form, uint32_t count>
@@ -72,10 +100,20 @@ void multiply(const Job& job, size_t next) {
     if (k % form.block == 0) scales.next_block();
     __m512i q[8];
     load_levels<form.type, form.levels>(levels, q);
-    for (size_t g = 0; g < 32; g += form.group) {
+    if constexpr (form.group == 16) {
+      __m512 scale[2], minimum[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+      scales.next_group(scale[0], minimum[0]);
+      scales.next_group(scale[1], minimum[1]);
+      constexpr uint32_t beside = count < 4 ? count : 4;
+      add_two_groups<form, beside>(q, job.x, job.x_bytes, row, k, scale, minimum, acc);
+      if constexpr (count > beside) {
+        const uint8_t* rest = job.x + beside * job.x_bytes;
+        add_two_groups<form, beside>(q, rest, job.x_bytes, row, k, scale, minimum, acc + beside);
+      }
+    } else {
       __m512 scale, minimum = _mm512_setzero_ps();
       scales.next_group(scale, minimum);
-      add_group<form, count>(q + g / 4, job.x, job.x_bytes, row, k + g, scale, minimum, acc);
+      add_group<form, count>(q, job.x, job.x_bytes, row, k, scale, minimum, acc);
     }
   }
   const __mmask16 real = _cvtu32_mask16((1U << job.rows) - 1U);
