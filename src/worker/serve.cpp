@@ -39,13 +39,21 @@ class Worker {
   // The parent is trusted, files are not: the sandbox begins after the first message and before what it asks
   // for.
   bool on_first(const ToChild& message) {
-    if (!inside_) enter(std::get_if<to_child::Load>(&message));
+    if (!inside_) enter(request_in(message));
     inside_ = true;
     return on(message);
   }
 
-  void enter(const to_child::Load* load) {
-    const bool gpu = load != nullptr && open_drivers(load->request);
+  // What a message wants devices for; null: nothing.
+  static const LoadRequest* request_in(const ToChild& message) {
+    if (const auto* m = std::get_if<to_child::Load>(&message)) return &m->request;
+    const auto* m = std::get_if<to_child::Survey>(&message);
+    return m != nullptr ? &m->request : nullptr;
+  }
+
+  static void enter(const LoadRequest* request) {
+    if (request != nullptr) take_environment(*request);
+    const bool gpu = request != nullptr && open_drivers(*request);
     const std::string open = enter_sandbox(gpu ? SandboxFor::gpu : SandboxFor::cpu);
     if (!open.empty()) fmt::print(stderr, "the worker runs without a sandbox: {}\n", open);
   }
@@ -76,7 +84,7 @@ class Worker {
     return !std::holds_alternative<to_child::Leave>(message);
   }
 
-  // Drivers read it when they are loaded, which is later than this.
+  // Drivers read it when they are loaded, which comes next.
   static void take_environment(const LoadRequest& request) {
     for (const auto& [name, value] : request.environment) {
       if (value.empty()) {
@@ -89,7 +97,6 @@ class Worker {
 
   void load(const LoadRequest& request) {
     try {
-      take_environment(request);
       session_ = std::make_unique<Session>(request, [this](const FromChild& m) { return send(m); });
       send(session_->ready());
     } catch (const Error& e) {
@@ -107,7 +114,6 @@ class Worker {
 
   void survey(const to_child::Survey& m) {
     try {
-      take_environment(m.request);
       send(survey_model(m));
     } catch (const Error& e) {
       send(from_child::Failed{{0}, e.code, e.message, e.remedy});
