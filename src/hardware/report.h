@@ -44,7 +44,7 @@ struct Report {
   // 0: nothing is lost. 1: something costs speed or memory, or will surprise. 2: a device or backend that is
   // there does not work, or nothing would.
   int exit_code() const noexcept;
-  // There is a GPU for computing, and none is used.
+  // There is a GPU for computing, and none is used or, unprobed, named in HEARTH_DEVICES.
   bool gpu_idle() const noexcept;
   size_t count(Severity severity) const noexcept;
 };

@@ -119,6 +119,16 @@ TEST(Rules, AnUnreadableLogIsSaidWhereItMatters) {
   EXPECT_NE(find(examined("log ! EPERM\n" + unbound), "log.unreadable"), nullptr);
 }
 
+TEST(Rules, ANameThatNoDeviceHasIsAProblemOnceItWasLookedFor) {
+  const std::string named = "env HEARTH_DEVICES=vulkan3\n";
+  EXPECT_EQ(find(examined(named), "env.unknown-device"), nullptr);
+  EXPECT_TRUE(idle_gpu_lines(examined(named + unbound)).empty());
+  const Report probed = examined(named + "verdict {\"backend\":\"vulkan\",\"outcome\":\"no_loader\"}\n");
+  EXPECT_NE(find(probed, "env.unknown-device"), nullptr);
+  EXPECT_EQ(probed.exit_code(), 2);
+  EXPECT_NE(find(examined("env HEARTH_DEVICES=fast\n"), "env.unknown-device"), nullptr);
+}
+
 TEST(Rules, IdleGpusAreToldWithReasonAndFix) {
   const Report report = examined(unbound + "file /etc/os-release\n| ID=debian\n");
   ASSERT_TRUE(report.gpu_idle());

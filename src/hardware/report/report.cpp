@@ -47,7 +47,8 @@ int Report::exit_code() const noexcept {
 }
 
 bool Report::gpu_idle() const noexcept {
-  return std::any_of(devices.begin(), devices.end(), computing_gpu) && !choice.uses_gpu();
+  return std::any_of(devices.begin(), devices.end(), computing_gpu) && !choice.uses_gpu() &&
+         choice.unknown.empty();
 }
 
 Json to_json(const Report& r) {

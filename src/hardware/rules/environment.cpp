@@ -96,6 +96,21 @@ void hidden_devices(Case& c) {
   vulkan_variables(c);
 }
 
+namespace {
+
+// No probe has said yet whether there is a device of this name.
+bool untried(const Case& c, const std::string& name) {
+  for (const char* backend : {"vulkan", "cuda", "rocm"}) {
+    if (name.starts_with(backend)) return !c.probed(backend);
+  }
+  for (const Gpu& gpu : c.machine.gpus) {
+    if (gpu.address == name || gpu.address == "0000:" + name) return c.about(gpu).empty();
+  }
+  return false;
+}
+
+}  // namespace
+
 void chosen_backend(Case& c) {
   const DeviceChoice choice = choose_devices(c.machine, c.verdicts, c.machine.environment);
   const auto prefixed = [&](const char* name) {
@@ -120,6 +135,7 @@ void chosen_backend(Case& c) {
            .fix = c.remedies.drop_variable(variable)});
   }
   for (const std::string& name : choice.unknown) {
+    if (untried(c, name)) continue;
     c.add(
         {.code = "env.unknown-device",
          .severity = Severity::problem,
