@@ -179,7 +179,7 @@ INSTANTIATE_TEST_SUITE_P(Recorded, Machine, testing::ValuesIn(names_of_machines(
   return name;
 });
 
-TEST(Machines, EveryCaseOfTheFactsIsThere) {
+TEST(RecordedMachines, EveryCaseOfTheFactsIsThere) {
   const std::vector<std::string> names = names_of_machines();
   for (int i = 1; i <= 44; ++i) {
     const std::string prefix = fmt::format("d{:02}-", i);
