@@ -89,7 +89,7 @@ TEST(VulkanOps, ExactRowsDoNotDependOnTheBatch) {
 }
 
 void check_attention(MaskSpec mask, float cap, HeadShape h, const std::vector<Steps>& steps, KvTypes kv,
-                     double tolerance, bool norms = false, bool split = false) {
+                     double tolerance, bool norms = false, bool split = false, bool sinks = false) {
   Rig rig;
   constexpr uint32_t width = 64;
   rig.program.caches = {{1, 1, 8, 8, 0}, {2, h.kv_heads, h.k_size, h.v_size, mask.window}};
@@ -116,7 +116,7 @@ void check_attention(MaskSpec mask, float cap, HeadShape h, const std::vector<St
   o.kv = {1, 1};
   o.heads = h;
   rig.push(o);
-  rig.push(Attend{q, y, {1, 1}, mask, 0.3F, cap, h});
+  rig.push(Attend{q, y, {1, 1}, mask, 0.3F, cap, h, sinks ? rig.weight(1, h.q_heads) : Weight{}});
   rig.push(Pool{y, PoolKind::none, {}, {}, y.cols});
   SCOPED_TRACE("heads " + std::to_string(h.q_heads) + "/" + std::to_string(h.kv_heads) + " sizes " +
                std::to_string(h.k_size) + "/" + std::to_string(h.v_size) + " window " +
@@ -143,6 +143,12 @@ TEST(VulkanOps, AttentionInAllItsShapes) {
 TEST(VulkanOps, AttentionOfLargeHeads) {
   check_attention({true, 0}, 0, {3, 1, 256, 136}, {one_sequence(37, 3)}, floats, 1e-4);
   check_attention({true, 0}, 0, {2, 2, 576, 512}, {one_sequence(35, 2)}, floats, 1e-4);
+}
+
+TEST(VulkanOps, AttentionWithSinks) {
+  check_attention({true, 20}, 0, {6, 2, 32, 32}, {one_sequence(70, 5)}, floats, 1e-4, false, false, true);
+  check_attention({true, 0}, 0, {6, 2, 32, 32}, {one_sequence(300, 0), {{{0, 1, 300}}, 1, {}, 0}}, floats,
+                  1e-4, false, false, true);
 }
 
 // Long enough that a row's pages are cut into chunks.
