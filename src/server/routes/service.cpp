@@ -66,10 +66,11 @@ Awaitable<void> metrics(House& house, Exchange& exchange) {
   page.head("model_bytes", "gauge", "Memory that a loaded model holds.");
   for (const Resident& r : residents) {
     for (const DeviceBuffers& held : r.ready.held) {
-      for (const Buffer& b : held.buffers) {
+      for (const BufferKind kind : {BufferKind::weights, BufferKind::kv, BufferKind::arena,
+                                    BufferKind::workspace, BufferKind::results}) {
         page.line("model_bytes",
-                  fmt::format("{},device=\"{}\",kind=\"{}\"", model_label(r), held.device, to_string(b.kind)),
-                  b.bytes);
+                  fmt::format("{},device=\"{}\",kind=\"{}\"", model_label(r), held.device, to_string(kind)),
+                  held.of(kind));
       }
     }
   }
