@@ -20,7 +20,7 @@ GgufWriter sample() {
   w.put("tokenizer.ggml.tokens", std::vector<std::string>{"one", "two", "three"});
   w.put("a.ints", std::vector<int32_t>{1, 2, 3});
   w.add("x.weight", DType::q8_0, {64, 20}, nothing());
-  w.add("y.weight", DType::f32, {500}, nothing());
+  w.add("y.weight", DType::f32, {512}, nothing());
   return w;
 }
 
