@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/environment.h"
 #include "cli/jsonl.h"
+#include "device/modules.h"
 #include "tensor/types.h"
 #include "text/chat_template.h"
 #include "text/detokenizer.h"
@@ -118,6 +119,8 @@ void add_logits(CLI::App& app) {
                  "f32: float throughout; served: the kernels that run and bench use for prompts")
       ->check(CLI::IsMember({"f32", "served"}));
   app.callback([options] {
+    // Before the first line is read: a device that is not there is a fault of the call.
+    if (options->device != "cpu") describe_device(options->device, {{}, setting("BACKENDS")});
     Scorer scorer(*options);
     answer_lines([&](const Json& line, std::string& out) { scorer.answer(line, out); });
   });
