@@ -215,7 +215,7 @@ TEST_F(Extras, TokensTemplatesCountsAndMetrics) {
   const auto metrics = server_.send("GET", "/metrics");
   EXPECT_NE(metrics.text.find("hearth_http_answers_total{status=\"200\"}"), std::string::npos)
       << metrics.text;
-  EXPECT_NE(metrics.text.find("hearth_model_bytes{model=\"ember:latest\",kind=\"weights\"}"),
+  EXPECT_NE(metrics.text.find("hearth_model_bytes{model=\"ember:latest\",device=\"cpu\",kind=\"weights\"}"),
             std::string::npos)
       << metrics.text;
   EXPECT_EQ(server_.send("POST", "/tokenize", R"({"content":"x"})").status, 400);
