@@ -2,17 +2,17 @@
 
 namespace hearth::cpu {
 
-const CpuTable avx512vnni_table = {"avx512vnni",
-                                   nullptr,
-                                   0,
-                                   nullptr,
-                                   {nullptr, nullptr, &avx512vnni::kv_q8_0, nullptr},
-                                   nullptr,
-                                   avx512vnni::packed,
-                                   packed_form_count,
-                                   nullptr,
-                                   &avx512vnni::attend,
-
-                                   &avx512vnni::peak};
+const CpuTable avx512vnni_table = {
+    "avx512vnni",
+    nullptr,
+    0,
+    nullptr,
+    {nullptr, nullptr, &avx512vnni::kv_q8_0, nullptr},
+    nullptr,
+    avx512vnni::packed,
+    packed_form_count,
+    nullptr,
+    nullptr,  // attention in integers is of the class of bfloat16: avx512bf16 has it
+    &avx512vnni::peak};
 
 }  // namespace hearth::cpu
