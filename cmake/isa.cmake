@@ -12,7 +12,8 @@ function(hearth_isa_flags sources)
     if(matched AND DEFINED isa_flags_${CMAKE_MATCH_1})
       # -O3: these files are the inner loops. -ffp-contract=off: fused only where an intrinsic says so.
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-                                  "${isa_flags_${CMAKE_MATCH_1}};-O3;-ffp-contract=off")
+                                  "${isa_flags_${CMAKE_MATCH_1}};-O3;-ffp-contract=off"
+                                  SKIP_PRECOMPILE_HEADERS ON)
     endif()
   endforeach()
 endfunction()

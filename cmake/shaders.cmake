@@ -3,11 +3,9 @@
 find_program(HEARTH_GLSLC glslc)
 find_path(HEARTH_VULKAN_INCLUDE vulkan/vulkan.h)
 
-if(NOT HEARTH_GLSLC OR NOT HEARTH_VULKAN_INCLUDE OR HEARTH_FUZZ)
-  if(NOT HEARTH_FUZZ)
-    message(WARNING "no glslc or no Vulkan headers (packages glslc and libvulkan-dev): hearth is built without the "
-                    "module for GPUs (libhearth-vulkan.so)")
-  endif()
+if(NOT HEARTH_GLSLC OR NOT HEARTH_VULKAN_INCLUDE)
+  message(WARNING "no glslc or no Vulkan headers (packages glslc and libvulkan-dev): hearth is built without the "
+                  "module for GPUs (libhearth-vulkan.so)")
   return()
 endif()
 
@@ -88,6 +86,7 @@ if(GTest_FOUND)
   add_executable(vulkan_tests ${vulkan_tests} ${CMAKE_SOURCE_DIR}/tests/worker/reference.cpp)
   target_include_directories(vulkan_tests PRIVATE ${CMAKE_SOURCE_DIR}/tests/worker)
   target_link_libraries(vulkan_tests PRIVATE hearth_vulkan hearth_worker hearth_test_support hearth_flags GTest::gtest)
+  hearth_test_flags(vulkan_tests)
   add_dependencies(vulkan_tests hearth_vulkan_module)
   if(TARGET hearth)
     add_dependencies(vulkan_tests hearth)

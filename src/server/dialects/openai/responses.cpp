@@ -1,4 +1,6 @@
 // OpenAI's Responses: bodies in.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "server/dialects/fields.h"
