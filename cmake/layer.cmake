@@ -151,7 +151,25 @@ function(hearth_layer_tests name private)
   target_include_directories(${name}_tests PRIVATE ${private})
   target_link_libraries(${name}_tests PRIVATE hearth_${name} hearth_test_support hearth_flags GTest::gtest_main)
   hearth_test_flags(${name}_tests)
-  add_test(NAME ${name} COMMAND ${name}_tests)
+  hearth_add_test(${name})
+endfunction()
+
+# Registers NAME_tests; the long ones in parts, so that several processors share them and end together.
+set(HEARTH_TEST_PARTS_worker 4)
+set(HEARTH_TEST_PARTS_text 2)
+set(HEARTH_TEST_PARTS_convert 2)
+set(HEARTH_TEST_PARTS_hardware 2)
+function(hearth_add_test name)
+  if(NOT DEFINED HEARTH_TEST_PARTS_${name})
+    add_test(NAME ${name} COMMAND ${name}_tests)
+    return()
+  endif()
+  math(EXPR last "${HEARTH_TEST_PARTS_${name}} - 1")
+  foreach(part RANGE ${last})
+    add_test(NAME ${name}.${part} COMMAND ${name}_tests)
+    set_tests_properties(${name}.${part} PROPERTIES COST 100 ENVIRONMENT
+                         "GTEST_TOTAL_SHARDS=${HEARTH_TEST_PARTS_${name}};GTEST_SHARD_INDEX=${part}")
+  endforeach()
 endfunction()
 
 # The executable, the table of layers for scripts/lint, benchmarks, fuzz targets.

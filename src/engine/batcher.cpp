@@ -7,16 +7,16 @@ namespace {
 
 constexpr uint32_t block = 32;
 
-// The end of the run of positions from `start` that belong to the same kernels: [start, end) of a prompt that
-// ends at `prompt_end`. fast: whole blocks; otherwise the rest before or after them.
+// The positions from s.computed on that belong to the same kernels, up to `end`. fast: whole blocks of the
+// prompt; otherwise what stands before or after them.
 struct Run {
   uint32_t end = 0;
   bool fast = false;
 };
-Run run_from(uint32_t start, uint32_t prompt_end) {
-  if (start % block != 0) return {std::min((start / block + 1) * block, prompt_end), false};
-  const uint32_t whole = prompt_end / block * block;
-  return start < whole ? Run{whole, true} : Run{prompt_end, false};
+Run next_run(const Sequence& s) {
+  const uint32_t start = s.computed, whole = s.prompt_end() / block * block;
+  if (start >= whole) return {static_cast<uint32_t>(s.tokens.size()), false};
+  return start % block == 0 ? Run{whole, true} : Run{(start / block + 1) * block, false};
 }
 
 }  // namespace
@@ -37,8 +37,7 @@ void Batcher::add_decoding(Sequence& s, Batch& batch) const {
 
 // `most`: rows of the batch.
 void Batcher::add_exact_prompt(Sequence& s, Batch& batch, uint32_t most) const {
-  const auto end = static_cast<uint32_t>(s.tokens.size());
-  const Run run = run_from(s.computed, end);
+  const Run run = next_run(s);
   // A tail that follows fast blocks joins in a later step, when those are computed.
   if (run.fast) return;
   most = std::min({most, limits_.rows, limits_.exact});
@@ -47,8 +46,7 @@ void Batcher::add_exact_prompt(Sequence& s, Batch& batch, uint32_t most) const {
 }
 
 void Batcher::add_fast_prompt(Sequence& s, Batch& batch, uint32_t most) const {
-  const auto end = static_cast<uint32_t>(s.tokens.size());
-  const Run run = run_from(s.computed, end);
+  const Run run = next_run(s);
   if (!run.fast) return;
   most = std::min(most, limits_.rows);
   uint32_t room = most - std::min(most, batch.rows);

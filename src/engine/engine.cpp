@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/error.h"
 #include "device/layout.h"
@@ -150,8 +151,8 @@ void Engine::adopt(Sequence& s, Task task) {
       task.max_tokens == 0 || task.sink == nullptr
           ? plan_.context
           : static_cast<uint32_t>(std::min<uint64_t>(plan_.context, uint64_t{s.prompt} + task.max_tokens));
-  s.sampler.reset();
-  if (task.sink != nullptr) {
+  s.sampler = std::exchange(task.sampler, std::nullopt);
+  if (task.sink != nullptr && !s.sampler) {
     SamplingOptions sampling = task.sampling;
     // A window longer than the context sees everything and needs no ring.
     if (sampling.repeat_last_n > 0 && static_cast<uint32_t>(sampling.repeat_last_n) >= plan_.context)

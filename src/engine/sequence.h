@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -46,6 +47,11 @@ struct Task {
   TokenFilter* filter = nullptr;
   ScoreSink scores;
   bool every_position = false;  // of the tokens, else only the last
+  // A text that was interrupted goes on as if it had not been: the last `drawn` of its tokens were drawn, and
+  // are computed by the kernels of generation again; `sampler` is the one that drew them (then `sampling` is
+  // not looked at).
+  uint32_t drawn = 0;
+  std::optional<Sampler> sampler;
 };
 
 // One conversation being computed. `computed` tokens have their keys and values in the pages.
@@ -62,6 +68,12 @@ struct Sequence {
   std::optional<Sampler> sampler;
   std::vector<float> pooled;  // running sum of a mean-pooled model
 
+  // Tokens at the beginning that prompt kernels compute, as far as they fill whole blocks; the others are for
+  // those of generation, whatever the batch is like.
+  uint32_t prompt_end() const {
+    return static_cast<uint32_t>(tokens.size()) -
+           std::min(generated + task.drawn, static_cast<uint32_t>(tokens.size()));
+  }
   bool decoding() const { return !done && computed + 1 == tokens.size() && generated > 0; }
   bool waiting() const { return !done && computed < tokens.size() && !decoding(); }
 };

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "worker/prompt.h"
 #include "worker/sampling.h"
@@ -76,8 +78,10 @@ class Generation final : public Work {
     Task t;
     t.tokens = std::move(tokens);
     t.sampling = sampling_;
-    // What follows an interruption draws other numbers than its beginning did, and always the same.
+    // What follows a shift of the context draws other numbers than its beginning did, and always the same.
     *t.sampling.seed += reply_.statistics.generated_tokens;
+    t.drawn = drawn_;
+    t.sampler = std::exchange(sampler_, std::nullopt);
     t.max_tokens = most_tokens_ - reply_.statistics.generated_tokens;
     t.sink = &reply_;
     t.filter = filter_.get();
@@ -92,12 +96,17 @@ class Generation final : public Work {
     if (keep_ + discard >= all.size()) return reply_.finish("length");
     const std::vector<TokenId> rest(all.begin() + static_cast<std::ptrdiff_t>(keep_ + discard), all.end());
     reply_.state = AnswerState::running;
+    drawn_ = 0;
     sequences.cut(sequence_, keep_, task(rest));
   }
 
-  // Others need the pages: it comes back with all its tokens when they are done.
+  // Others need the pages: it comes back with all its tokens when they are done, and says what it would have
+  // said.
   void step_aside(Sequences& sequences) {
-    tokens_ = sequences[sequence_].tokens;
+    const Sequence& s = sequences[sequence_];
+    tokens_ = s.tokens;
+    drawn_ += s.generated;
+    sampler_ = s.sampler;
     reply_.state = AnswerState::running;
     sequences.remove(sequence_);
     placed_ = false;
@@ -111,6 +120,8 @@ class Generation final : public Work {
   std::unique_ptr<GrammarFilter> filter_;  // null: any text
   AnswerWriter reply_;
   std::vector<TokenId> tokens_;
+  uint32_t drawn_ = 0;              // of tokens_, since the prompt or the last shift
+  std::optional<Sampler> sampler_;  // of an answer that waits
   SamplingOptions sampling_;
   bool shift_;
   uint32_t context_, keep_ = 0, most_tokens_ = 0;

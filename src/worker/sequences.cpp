@@ -18,8 +18,15 @@ Sequences::Match Sequences::longest_match(const std::vector<TokenId>& tokens) co
     const Sequence& s = engine_.sequence(id);
     const size_t known = std::min<size_t>({s.computed, s.tokens.size(), tokens.size()});
     const auto end = tokens.begin() + static_cast<std::ptrdiff_t>(known);
-    const auto common =
+    auto common =
         static_cast<uint32_t>(std::mismatch(tokens.begin(), end, s.tokens.begin()).first - tokens.begin());
+    // Whole blocks of a prompt belong to the prompt's kernels: what follows inside of one would be computed
+    // by others than without a takeover, and the text would depend on who asked before. The last token is
+    // computed again in any case.
+    const bool divides = common < tokens.size() || common % page_tokens == 0;
+    if (common <= s.prompt_end() && divides)
+      common =
+          std::min<uint32_t>(common, static_cast<uint32_t>(tokens.size()) - 1) / page_tokens * page_tokens;
     if (common > best.common) best = {id, common, kept};
   };
   for (const SeqId id : kept_) look(id, true);

@@ -128,19 +128,40 @@ TEST(Session, ASecondRequestTakesOverWhatBothBeginWith) {
 }
 
 // Pages run out while sequences grow: those that must wait come back and say the same in the end.
-TEST(Session, RequestsThatFindNoPageWaitAndGoOn) {
+void expect_the_same_after_waiting(const json::object& options) {
   Driver narrow(small_context(128, 2)), wide(small_context(128, 8));
   std::vector<RequestId> a, b;
   for (int i = 0; i < 6; ++i) {
-    const std::string text = "What is " + std::to_string(i) + " + 5? " + std::string(20, 'x');
-    a.push_back(narrow.start(question(text, 60)));
-    b.push_back(wide.start(question(text, 60)));
+    Request r = question("What is " + std::to_string(i) + " + 5? " + std::string(20, 'x'), 60);
+    r.sampling.options = options;
+    a.push_back(narrow.start(r));
+    b.push_back(wide.start(r));
   }
   narrow.drain();
   wide.drain();
   for (size_t i = 0; i < a.size(); ++i) {
     EXPECT_FALSE(narrow.heard[a[i].value].error.has_value());
     EXPECT_EQ(narrow.heard[a[i].value].text, wide.heard[b[i].value].text);
+  }
+}
+
+TEST(Session, RequestsThatFindNoPageWaitAndGoOn) {
+  expect_the_same_after_waiting({});
+  expect_the_same_after_waiting({{"temperature", 1.2}, {"seed", 4}, {"repeat_penalty", 1.1}});
+  expect_the_same_after_waiting({{"temperature", 1.0}, {"seed", 5}, {"mirostat", 2}});
+}
+
+// What an earlier request left in the cache does not change a text: it is taken over in whole blocks of the
+// prompt.
+TEST(Session, WhoAskedBeforeDoesNotChangeAText) {
+  const std::string stem(45, 'a');
+  for (const size_t more : {0UL, 1UL, 5UL, 9UL, 20UL}) {
+    const Request r = question(stem + std::string(more, 'b') + " What is 2 + 3?", 60);
+    Driver fresh(small_context(256)), warm(small_context(256));
+    const std::string wanted = fresh.run(r).text;
+    warm.run(question(stem + " Who are you?", 60));
+    EXPECT_EQ(warm.run(r).text, wanted) << more;
+    EXPECT_EQ(warm.run(r).text, wanted) << more << ", asked again";
   }
 }
 
