@@ -208,7 +208,7 @@ void Formatter::integer(int64_t value, char32_t verb, const Spec& spec) {
     case 'x':
     case 'X': return digits(value, 16, verb, spec);
     case 'c': return pad(Marked(encoded(point), Origin::model), spec);
-    case 'q': return pad(Marked(quoted(encoded(point), '\''), Origin::model), spec);
+    case 'q': return pad(Marked(in_quotes(encoded(point), '\''), Origin::model), spec);
     case 'U': return pad(Marked(fmt::format("U+{:04X}", static_cast<uint64_t>(value)), Origin::model), spec);
     default: return bad(value, verb, spec);
   }
@@ -268,7 +268,7 @@ void Formatter::text(const Text& text, char32_t verb, const Spec& spec) {
       piece.add("\"", text.origin());
       text.pieces(0, to, [&](std::string_view bytes, Origin origin) {
         out_.meter().expect(bytes.size() * 10);
-        const std::string inner = quoted(bytes, '"');
+        const std::string inner = in_quotes(bytes, '"');
         piece.add(std::string_view(inner).substr(1, inner.size() - 2), origin);
       });
       piece.add("\"", text.origin());

@@ -18,7 +18,7 @@ bool is_printable(char32_t point) {
 
 }  // namespace
 
-std::string quoted(std::string_view text, char quote) {
+std::string in_quotes(std::string_view text, char quote) {
   std::string out(1, quote);
   for (size_t at = 0; at < text.size();) {
     const size_t from = at;

@@ -6,7 +6,7 @@
 namespace hearth::gotmpl {
 
 // Between quotes, as Go's strconv.Quote writes it: what cannot be printed is escaped.
-std::string quoted(std::string_view text, char quote);
+std::string in_quotes(std::string_view text, char quote);
 
 // For HTML: & < > quotes and NUL.
 void escape_html(std::string_view text, std::string& out);
