@@ -6,7 +6,6 @@
 namespace hearth::cpu {
 namespace {
 
-constexpr uint32_t block_pages = attend_tokens / page_tokens;
 constexpr uint32_t together = 2;  // panels that a kernel takes at once
 
 DType type_of(KvType type) {
