@@ -2,6 +2,7 @@
 
     python3 make_data.py                 write heldout.jsonl
     python3 make_data.py --sample 20     print training pairs
+    python3 make_data.py --watch FILE    write the v: lines, in the form of heldout.jsonl, for evaluate.py --questions FILE
 """
 import argparse
 import hashlib
@@ -42,7 +43,7 @@ KINDS = {
              "{meaning|purpose|use} of X in a modelfile"],
     "term": ["{@is} {a|the|} X", "what does {the word|} X mean", "{meaning|definition} of X", "what do you mean by X",
              "X {meaning|explained}", "{explain|define|describe} X {to me|}", "what is meant by X", "i do not know what X is"],
-    "code": ["{@is} X", "X", "what does X mean", "{@how} {fix|solve} X", "hearth doctor {says|shows|reports} X",
+    "code": ["{@is} X", "X", "what does X mean", "{@ask} {fix|solve} X", "hearth doctor {says|shows|reports} X",
              "{doctor|error|finding|cause} X", "what {should i|can i|do i} do about X", "why do i {get|see} X", "{meaning|fix} of X"],
 }
 SUM = ["{a} + {b}", "{a}+{b}", "{a} + {b} =", "what is {a} + {b}", "what is {a} plus {b}", "how much is {a} plus {b}", "{a} plus {b}",
@@ -51,17 +52,54 @@ SUM = ["{a} + {b}", "{a}+{b}", "{a} + {b} =", "what is {a} + {b}", "what is {a} 
 DIFFERENCE = ["{a} - {b}", "{a}-{b}", "{a} - {b} =", "what is {a} - {b}", "what is {a} minus {b}", "how much is {a} minus {b}",
               "{a} minus {b}", "how much is {a} - {b}", "subtract {b} from {a}", "take {b} from {a}", "compute {a} - {b}",
               "calculate {a} minus {b}", "what's {a} minus {b}", "what is {a} less {b}", "can you subtract {b} from {a}", "{a}-{b}=?"]
+# More ways to ask for a sum or a difference, in training only: the lists above choose the held-out questions.
+MORE_SUM = ["{a} and {b} together", "{a} added to {b}", "{b} added to {a}", "what do {a} and {b} make", "what does {a} + {b} make", "{a} plus {b} =",
+            "{a} + {b} is", "please add {a} and {b}", "tell me {a} + {b}", "if i have {a} and get {b} more, how many", "total of {a} and {b}",
+            "{a} plus {b} is what", "what is the total of {a} and {b}", "work out {a} + {b}", "{a} and {b}, added", "what is {a}+{b}", "add {a} + {b}"]
+MORE_DIFFERENCE = ["the difference of {a} and {b}", "difference between {a} and {b}", "{b} taken from {a}", "{b} subtracted from {a}",
+                   "what is left of {a} without {b}", "what does {a} - {b} make", "{a} minus {b} =", "{a} - {b} is", "please subtract {b} from {a}",
+                   "tell me {a} - {b}", "if i have {a} and lose {b}, how many", "{a} reduced by {b}", "{a} minus {b} is what", "work out {a} - {b}",
+                   "{a} take away {b}", "take away {b} from {a}", "what is {a}-{b}", "subtract {a} - {b}", "{a} less {b}", "from {a} subtract {b}",
+                   "how much is {a} less {b}", "deduct {b} from {a}"]
 # Words that say the same, swapped at random in training questions.
 SYNONYMS = {
     "see": ["view", "look at", "check"], "show": ["display", "list"], "which": ["what"], "what": ["which"], "loaded": ["in memory"],
     "delete": ["remove"], "remove": ["delete"], "download": ["get", "pull"], "model": ["llm", "modell"], "models": ["llms"],
     "find": ["locate", "get"], "change": ["set", "modify", "adjust"], "set": ["change", "configure"], "start": ["launch", "begin"],
     "stop": ["end", "halt"], "gpu": ["graphics card", "gpus"], "use": ["work with", "employ"], "make": ["let", "have"], "need": ["require"],
-    "prints": ["shows"], "print": ["show", "output"], "hearth": ["hearth", "this program"], "get": ["obtain", "have"], "limit": ["restrict"],
+    "prints": ["shows"], "hearth": ["hearth", "this program"], "get": ["obtain", "have"], "limit": ["restrict"],
     "variable": ["environment variable", "setting"], "route": ["endpoint", "url"], "option": ["parameter", "setting"], "folder": ["directory"],
-    "answer": ["reply", "response"], "answers": ["replies", "responses"], "chat": ["conversation"], "possible": ["doable"], "picture": ["image"],
+    "answers": ["replies", "responses"], "chat": ["conversation"], "possible": ["doable"], "picture": ["image"],
     "switch": ["turn"], "keep": ["hold"], "big": ["large"], "machine": ["computer"], "file": ["document"], "fast": ["quick"], "works": ["functions"],
+    "disk": ["drive", "hard disk", "ssd"], "memory": ["ram", "memory"], "running": ["active", "in use"], "installed": ["on disk", "downloaded", "local"],
+    "request": ["call", "query"], "requests": ["calls", "queries"], "number": ["count", "amount"], "card": ["gpu", "board"], "speed": ["pace", "rate"],
+    "print": ["show", "output"], "tell": ["say to", "explain to"], "choose": ["pick", "select"], "pick": ["choose", "select"], "select": ["choose", "pick"],
+    "error": ["message", "failure"], "says": ["reports", "complains", "prints"], "missing": ["absent", "not there"], "create": ["build", "produce"],
+    "build": ["create", "produce"], "open": ["load", "read"], "load": ["open", "bring in"], "send": ["pass", "submit", "give"], "give": ["pass", "hand"],
+    "write": ["put", "enter"], "text": ["string", "words"], "help": ["assistance", "support"], "works": ["functions", "runs"], "work": ["function", "run"],
+    "default": ["standard", "preset"], "support": ["handle", "know"], "supports": ["handles", "knows"], "happens": ["occurs", "takes place"],
+    "long": ["much time", "long"], "kept": ["stored", "held"], "stored": ["kept", "saved"], "save": ["store", "keep"], "where": ["in which place", "where"],
+    "container": ["docker", "container image"], "driver": ["drivers", "gpu driver"], "network": ["lan", "net"], "server": ["daemon", "service"],
+    "message": ["text", "messages"], "answer": ["reply", "response", "output"], "force": ["make", "require"], "allowed": ["permitted", "valid"],
+    "means": ["stands for", "says"], "mean": ["stand for", "say"], "why": ["for what reason", "why", "how come"], "quickly": ["fast"],
+    "tokens": ["token", "tokens"], "command": ["cmd", "subcommand"], "flag": ["switch", "option"], "flags": ["switches", "options"],
+    "variables": ["settings", "env vars"], "values": ["settings", "choices"], "value": ["setting"], "longer": ["bigger", "larger"],
+    "smaller": ["less big", "reduced"], "limits": ["restricts", "caps"], "possible": ["doable", "feasible"], "needed": ["required", "necessary"],
 }
+# What people put before and after a question, and words that change nothing in it.
+BEFORE = ["please", "hey,", "so", "ok,", "question:", "hi,", "and", "hearth:", "hello,", "quick question:", "i would like to know:",
+          "can you tell me", "could you tell me", "do you know", "please tell me", "i wonder", "i am new here,", "tell me,", "one question:",
+          "excuse me,", "sorry,", "well,", "now", "ember,", "i ask myself", "i was asked", "i have to know", "let me know", "in short,"]
+AFTER = ["in hearth", "with hearth", "please", "here", "for hearth", "in this program", "on my machine", "on linux", "on debian", "exactly",
+         "at all", "in general", "for me", "thanks", "if possible", "by the way", "these days", "on this computer", "using hearth", "again",
+         "in practice", "myself", "in detail", "in short", "on my server", "at work"]
+NOISE = """really actually just simply maybe perhaps quickly easily exactly often sometimes usually somehow anyway again also even still
+    already soon later yesterday today tonight normally properly correctly directly safely probably certainly basically honestly
+    friend colleague boss student user person somebody someone everybody team office project work home desk lab school company customer
+    nice good bad young strange odd weird simple hard easy clean quiet happy certain particular special usual normal whole entire own
+    thing things stuff bit piece kind sort case point place time day week year morning evening moment while reason matter idea question
+    going coming trying looking thinking wondering hoping supposed able allowed willing ready sure afraid glad best better right wrong
+    whatever whenever wherever otherwise instead together apart once twice almost nearly quite rather pretty fairly extremely""".split()
 DROPPABLE = set("the a an do does i is are can to me of in with my please hearth for how what".split())
 # Words that carry no topic, and what a question is wrapped in when only its topic words are kept.
 FUNCTION = DROPPABLE | set("""which where when why who whose will would should could may might must shall have has had be been being was were
@@ -92,7 +130,7 @@ def topic_words(text):
 
 class Fact:
     def __init__(self, name):
-        self.name, self.answer, self.kinds, self.questions, self.held = name, None, [], [], []
+        self.name, self.answer, self.kinds, self.questions, self.held, self.watched = name, None, [], [], [], []
 
 
 def read_facts(path=os.path.join(HERE, "facts.txt")):
@@ -110,8 +148,9 @@ def read_facts(path=os.path.join(HERE, "facts.txt")):
                 facts.append(Fact(line[3:].strip()))
             elif line[:3] == "a: " and facts[-1].answer is None:
                 facts[-1].answer = line[3:]
-            elif line[:3] in ("q: ", "h: ", "k: "):
-                {"q": facts[-1].questions, "h": facts[-1].held, "k": facts[-1].kinds}[line[0]].append(line[3:])
+            elif line[:3] in ("q: ", "h: ", "k: ", "v: "):
+                fact = facts[-1]
+                {"q": fact.questions, "h": fact.held, "k": fact.kinds, "v": fact.watched}[line[0]].append(line[3:])
             else:
                 sys.exit(f"facts.txt:{number}: cannot read this line: {line}")
     for fact in facts:
@@ -128,14 +167,14 @@ class Source:
         self.lines, self.held = {}, []
         for fact in self.facts:
             self._add(fact)
-        self._held_plain = {plain(q) for q, _, _, _ in self.held}
+        self.untrained = {plain(q) for q, _, _, _ in self.held} | {plain(v) for f in self.facts for v in f.watched}
         self._weights = [self._weight(f) for f in self.facts]
         self._topics = {f.name: set(topic_words(" ".join(self.lines[f.name][0] + self.lines[f.name][1]))) for f in self.facts}
 
     @staticmethod
     def _weight(fact):
         often = {"scope": 48, "ps": 5, "list": 3, "run": 2, "ember-who": 2, "hello": 4, "unknown-command": 3, "unknown-variable": 3,
-                 "yes-no": 2, "commands-now": 2}
+                 "yes-no": 2, "commands-now": 3}
         return often.get(fact.name, 1)
 
     def _add(self, fact):
@@ -184,7 +223,7 @@ class Source:
 
     def pair(self, rng):
         """(question, answer, kind): a fact, a sum or a difference."""
-        if rng.random() < 0.33:
+        if rng.random() < 0.36:
             return arithmetic(rng)
         fact = rng.choices(self.facts, self._weights)[0]
         hand, general = self.lines[fact.name]
@@ -193,10 +232,10 @@ class Source:
             question = self.expand(line, rng)
             if fact.name not in NO_TOPIC and rng.random() < 0.3:
                 question = self.by_topic(fact, rng) or question
-            if plain(question) not in self._held_plain:
+            if plain(question) not in self.untrained:
                 break
         noisy = vary(question, rng)
-        if plain(noisy) in self._held_plain:
+        if plain(noisy) in self.untrained:
             noisy = question
         return noisy, fact.answer, "scope" if fact.name == "scope" else "fact"
 
@@ -212,8 +251,9 @@ def arithmetic(rng):
         a, b = rng.randint(0, top), rng.randint(0, top)
         if not held_pair(a, b):
             break
-    plus = rng.random() < 0.5
-    question = rng.choice(SUM if plus else DIFFERENCE).replace("{a}", str(a)).replace("{b}", str(b))
+    plus = rng.random() < 0.42  # differences are harder: they borrow, and can be negative
+    forms, more = (SUM, MORE_SUM) if plus else (DIFFERENCE, MORE_DIFFERENCE)
+    question = rng.choice(forms if rng.random() < 0.65 else more).replace("{a}", str(a)).replace("{b}", str(b))
     return finish(question, rng), result(a, b, plus), "sum" if plus else "difference"
 
 
@@ -241,15 +281,17 @@ def sentence(question):
 def vary(question, rng):
     """One question as different people would type it."""
     words = question.split()
-    if rng.random() < 0.25:
-        words = [rng.choice(SYNONYMS[w]) if w in SYNONYMS and rng.random() < 0.35 else w for w in words]
+    if rng.random() < 0.3:
+        words = [w for word in words for w in (rng.choice(SYNONYMS[word]).split() if word in SYNONYMS and rng.random() < 0.35 else [word])]
     if rng.random() < 0.12 and len(words) > 3:
         kept = [w for w in words if w not in DROPPABLE or rng.random() > 0.4]
         words = kept if len(kept) > 1 else words
-    if rng.random() < 0.07:
-        words = words + rng.choice([["in", "hearth"], ["with", "hearth"], ["please"], ["here"], ["for", "hearth"]])
-    if rng.random() < 0.05:
-        words = rng.choice([["please"], ["hey,"], ["so"], ["ok,"], ["question:"], ["hi,"], ["and"], ["hearth:"]]) + words
+    if rng.random() < 0.1 and len(words) > 1:
+        words.insert(rng.randrange(len(words) + 1), rng.choice(NOISE))
+    if rng.random() < 0.09:
+        words = words + rng.choice(AFTER).split()
+    if rng.random() < 0.09:
+        words = rng.choice(BEFORE).split() + words
     if rng.random() < 0.14:
         spot = rng.randrange(len(words))
         words[spot] = typo(words[spot], rng)
@@ -291,18 +333,27 @@ def held_out():
     return rows
 
 
+def write(path, rows):
+    with open(path, "w", encoding="utf-8") as f:
+        f.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--watch")
     args = parser.parse_args()
+    if args.watch:
+        write(args.watch, [{"question": v, "answer": f.answer, "kind": "scope" if f.name == "scope" else "fact", "fact": f.name}
+                           for f in Source().facts for v in f.watched])
+        return
     if args.sample:
         source, rng = Source(), random.Random(7)
         for _ in range(args.sample):
             print(json.dumps(source.pair(rng)[:2]))
         return
     rows = held_out()
-    with open(os.path.join(HERE, "heldout.jsonl"), "w", encoding="utf-8") as f:
-        f.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write(os.path.join(HERE, "heldout.jsonl"), rows)
     print(f"{len(rows)} held-out questions about {len(Source().facts)} facts")
 
 

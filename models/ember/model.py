@@ -14,15 +14,15 @@ def rms_norm(x, gain):
 
 
 def rotations(length):
-    """cos and sin, each [length, HEAD / 2]: pair i turns by position / ROPE_BASE^(2 i / HEAD)."""
+    """Complex numbers [length, HEAD / 2]: pair i turns by position / ROPE_BASE^(2 i / HEAD)."""
     turn = ROPE_BASE ** (-torch.arange(0, HEAD, 2, dtype=torch.float32) / HEAD)
     angle = torch.arange(length, dtype=torch.float32)[:, None] * turn[None]
-    return angle.cos(), angle.sin()
+    return torch.polar(torch.ones_like(angle), angle)
 
 
-def rotate(x, cos, sin):
-    even, odd = x[..., 0::2], x[..., 1::2]
-    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
+def rotate(x, turned):
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turned).flatten(-2)
 
 
 class Layer(nn.Module):
@@ -38,13 +38,16 @@ class Layer(nn.Module):
         self.ffn_up = nn.Linear(WIDTH, HIDDEN, bias=False)
         self.ffn_down = nn.Linear(HIDDEN, WIDTH, bias=False)
 
-    def forward(self, x, mask, cos, sin):
+    def forward(self, x, mask, turned, wanted=None):
+        """x [rows, length, WIDTH] → the same, or [positions, WIDTH] of the wanted ones: the last layer need do no more."""
         rows, length, _ = x.shape
         h = rms_norm(x, self.attn_norm)
         weight = torch.cat((self.attn_q.weight, self.attn_k.weight, self.attn_v.weight))
         q, k, v = F.linear(h, weight).view(rows, length, 3, HEADS, HEAD).permute(2, 0, 3, 1, 4)
-        scores = rotate(q, cos, sin) @ rotate(k, cos, sin).transpose(-1, -2) * HEAD ** -0.5 + mask
+        scores = rotate(q, turned) @ rotate(k, turned).transpose(-1, -2) * HEAD ** -0.5 + mask
         mixed = (scores.softmax(-1) @ v).transpose(1, 2).reshape(rows, length, WIDTH)
+        if wanted is not None:
+            x, mixed = x.reshape(-1, WIDTH)[wanted], mixed.reshape(-1, WIDTH)[wanted]
         x = x + self.attn_output(mixed)
         h = rms_norm(x, self.ffn_norm)
         return x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
@@ -66,10 +69,10 @@ class Ember(nn.Module):
     def forward(self, ids, wanted):
         """ids [rows, length] → logits of the wanted positions (indices into the flattened batch)."""
         length = ids.shape[1]
-        cos, sin = rotations(length)
+        turned = rotations(length)
         mask = torch.full((length, length), float("-inf")).triu(1)
         x = self.token_embd(ids)
-        for layer in self.blk:
-            x = layer(x, mask, cos, sin)
-        x = rms_norm(x.reshape(-1, WIDTH)[wanted], self.output_norm)
+        for layer in self.blk[:-1]:
+            x = layer(x, mask, turned)
+        x = rms_norm(self.blk[-1](x, mask, turned, wanted), self.output_norm)
         return F.linear(x, self.token_embd.weight)
