@@ -33,6 +33,30 @@ class AttendStage final : public Stage {
 
  private:
   static constexpr uint32_t most_queries = 16;
+  static constexpr uint64_t line = 64;
+
+  // A head's keys or values in one page. Memory is slower than the kernels for types without blocks: these
+  // take a page in parts, and ask for as much of what comes next before each. Blocks take longer to unpack
+  // than they take to arrive.
+  struct PageSide {
+    const std::byte* rows = nullptr;
+    uint64_t row_bytes = 0;
+    uint32_t part = page_tokens;
+
+    template <class F>
+    void in_parts(uint32_t tokens, const PageSide& next, F&& work) const {
+      for (uint32_t t = 0; t < tokens; t += part) {
+        for (uint64_t i = t * next.row_bytes; part < page_tokens && i < (t + part) * next.row_bytes;
+             i += line)
+          __builtin_prefetch(next.rows + i, 0, 2);
+        work(t, std::min(part, tokens - t));
+      }
+    }
+  };
+  static PageSide side(KvType type, uint64_t row_bytes, const std::byte* rows) {
+    const bool blocks = type == KvType::q8_0 || type == KvType::q4_0;
+    return {rows, row_bytes, blocks ? page_tokens : page_tokens / 4};
+  }
 
   // One unit's state: `queries` = rows × heads of the group, in the thread's scratch memory.
   struct Unit {
@@ -89,11 +113,20 @@ class AttendStage final : public Stage {
     const KvKernels& v = *step.device->table().kv[static_cast<size_t>(kv.types.v)];
     for (uint32_t p = begin / page_tokens; p * page_tokens < end; ++p) {
       const uint32_t at = p * page_tokens, tokens = std::min(page_tokens, end - at);
-      k.score(kv.k(op_.kv.layer, pages[p], head), kv.k_row, tokens, op_.heads.k_size, u.q, op_.heads.k_size,
-              u.queries, u.scores, page_tokens);
+      const PageSide keys = side(kv.types.k, kv.k_row, kv.k(op_.kv.layer, pages[p], head));
+      const PageSide values = side(kv.types.v, kv.v_row, kv.v(op_.kv.layer, pages[p], head));
+      const PageSide next = at + page_tokens < end
+                                ? side(kv.types.k, kv.k_row, kv.k(op_.kv.layer, pages[p + 1], head))
+                                : PageSide{};
+      keys.in_parts(tokens, values, [&](uint32_t t, uint32_t some) {
+        k.score(keys.rows + t * keys.row_bytes, kv.k_row, some, op_.heads.k_size, u.q, op_.heads.k_size,
+                u.queries, u.scores + t, page_tokens);
+      });
       soften(step, u, position, at, tokens);
-      v.mix(kv.v(op_.kv.layer, pages[p], head), kv.v_row, tokens, op_.heads.v_size, u.scores, page_tokens,
-            u.queries, u.acc, op_.heads.v_size);
+      values.in_parts(tokens, next, [&](uint32_t t, uint32_t some) {
+        v.mix(values.rows + t * values.row_bytes, kv.v_row, some, op_.heads.v_size, u.scores + t, page_tokens,
+              u.queries, u.acc, op_.heads.v_size);
+      });
     }
   }
 

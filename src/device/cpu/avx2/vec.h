@@ -56,6 +56,13 @@ inline Floats scale_by_power(Floats a, Floats n) {
   return mul(mul(a, _mm256_castsi256_ps(one)), _mm256_castsi256_ps(other));
 }
 
+// a · 2^n for whole n in lowest_power … 127; exactly 0 for the lowest.
+constexpr float lowest_power = -127.0F;
+inline Floats times_power(Floats a, Floats n) {
+  const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return mul(a, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
+}
+
 inline Ints widen(const int8_t* p) {
   return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
 }

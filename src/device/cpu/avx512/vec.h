@@ -47,6 +47,9 @@ inline Floats nearest(Floats a) {
 }
 // a · 2^n for whole n, correct down to the subnormals.
 inline Floats scale_by_power(Floats a, Floats n) { return _mm512_scalef_ps(a, n); }
+// The same for n in lowest_power … 127; exactly 0 for the lowest.
+constexpr float lowest_power = -200.0F;
+inline Floats times_power(Floats a, Floats n) { return _mm512_scalef_ps(a, n); }
 
 inline Ints widen(const int8_t* p) {
   return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));

@@ -11,12 +11,30 @@ namespace {
 
 constexpr uint32_t attend_vectors = attend_lanes / lanes;  // per panel
 constexpr uint32_t attend_width = 2;                       // vectors of queries that are worked on together
-constexpr uint32_t attend_rows = lanes / 2;                // tokens, or values of a head, likewise
+constexpr uint32_t attend_rows = lanes == 8 ? 6 : 8;       // tokens, or values of a head, likewise
+constexpr uint32_t attend_rest = 2;                        // what these are cut into at the end
 
+constexpr float log2_e = 1.44269504F;
+
+// 2^x for x ≤ 0, with a relative error of about one unit in the last place; exactly 0 for what is hidden.
+inline Floats power(Floats x) {
+  x = max(set1(lowest_power), x);
+  const Floats n = nearest(x), r = sub(x, n);
+  // 2^r = 1 + r·P(r); P interpolates at Chebyshev points, error 5e-9.
+  Floats p = set1(1.5453163e-4F);
+  p = fma(p, r, set1(1.3390863e-3F));
+  p = fma(p, r, set1(9.6180826e-3F));
+  p = fma(p, r, set1(5.5503571e-2F));
+  p = fma(p, r, set1(2.4022651e-1F));
+  p = fma(p, r, set1(6.9314719e-1F));
+  return times_power(fma(p, r, set1(1.0F)), n);
+}
+
+// Scores count in powers of two.
 void pack_queries(const float* const* q, uint32_t k_size, float factor, void* panel, float* scale) {
   for (uint32_t i = 0; i < attend_lanes; ++i) scale[i] = 1.0F;
   auto* to = static_cast<float*>(panel);
-  const __m256 by = _mm256_set1_ps(factor);
+  const __m256 by = _mm256_set1_ps(factor * log2_e);
   for (size_t half = 0; half < attend_lanes; half += 8) {
     for (size_t d = 0; d < k_size; d += 8) {
       __m256 block[8];
@@ -44,28 +62,41 @@ struct QueryVectors {
   }
 };
 
+template <uint32_t n>
+struct Rows {
+  static constexpr uint32_t count = n;
+};
+// body(i, number of rows as a constant) over [0, end), which is rounded up to twos.
+template <class Body>
+inline void in_rows(uint32_t end, Body body) {
+  uint32_t i = 0;
+  for (; i + attend_rows <= end; i += attend_rows) body(i, Rows<attend_rows>{});
+  for (; i < end; i += attend_rest) body(i, Rows<attend_rest>{});
+}
+
 // s[t][v] = k_t · q, for a few tokens.
-template <uint32_t width>
+template <uint32_t width, uint32_t rows>
 inline void score_rows(const QueryVectors& u, uint32_t t, float* s) {
   const float* k = static_cast<const float*>(u.b.k) + size_t{t} * u.b.k_size;
-  Floats acc[attend_rows][width];
+  Floats acc[rows][width];
   for (auto& row : acc) {
     for (Floats& a : row) a = zero();
   }
   for (uint32_t d = 0; d < u.b.k_size; ++d) {
     Floats q[width];
     for (uint32_t v = 0; v < width; ++v) q[v] = load(u.query(v, d));
-    for (size_t i = 0; i < attend_rows; ++i) {
+    for (size_t i = 0; i < rows; ++i) {
       const Floats key = set1(k[i * u.b.k_size + d]);
       for (uint32_t v = 0; v < width; ++v) acc[i][v] = fma(key, q[v], acc[i][v]);
     }
   }
-  for (size_t i = 0; i < attend_rows; ++i) {
+  for (size_t i = 0; i < rows; ++i) {
     for (uint32_t v = 0; v < width; ++v) store(s + ((t + i) * width + v) * lanes, acc[i][v]);
   }
 }
 
 inline Floats capped(Floats s, float cap) {
+  cap *= log2_e;
   // tanh x = 1 − 2 / (1 + e^2x)
   const Floats twice = mul(s, set1(2.0F / cap));
   return mul(set1(cap), sub(set1(1.0F), div(set1(2.0F), add(set1(1.0F), exp(twice)))));
@@ -104,10 +135,10 @@ inline void soften(const QueryVectors& u, float* s, Floats (&down)[width]) {
     const Floats before = load(u.best + v * lanes);
     Floats best = before;
     for (size_t t = 0; t < b.tokens; ++t) best = max(best, load(s + t * row + v * lanes));
-    down[v] = exp(sub(before, best));
+    down[v] = power(sub(before, best));
     Floats total = mul(load(u.total + v * lanes), down[v]);
     for (size_t t = 0; t < b.tokens; ++t) {
-      const Floats p = exp(sub(load(s + t * row + v * lanes), best));
+      const Floats p = power(sub(load(s + t * row + v * lanes), best));
       total = add(total, p);
       store(s + t * row + v * lanes, p);
     }
@@ -117,22 +148,22 @@ inline void soften(const QueryVectors& u, float* s, Floats (&down)[width]) {
 }
 
 // acc[d] = acc[d] · down + Σ_t p[t] · v[t][d], for a few values of the head.
-template <uint32_t width>
+template <uint32_t width, uint32_t rows>
 inline void mix_rows(const QueryVectors& u, uint32_t d, const float* p, const Floats (&down)[width]) {
   const float* v = static_cast<const float*>(u.b.v) + d;
-  Floats acc[attend_rows][width];
-  for (uint32_t i = 0; i < attend_rows; ++i) {
+  Floats acc[rows][width];
+  for (uint32_t i = 0; i < rows; ++i) {
     for (uint32_t j = 0; j < width; ++j) acc[i][j] = mul(load(u.sum(j, d + i)), down[j]);
   }
   for (uint32_t t = 0; t < u.b.tokens; ++t, v += u.b.v_size) {
     Floats weight[width];
     for (uint32_t j = 0; j < width; ++j) weight[j] = load(p + (t * width + j) * lanes);
-    for (uint32_t i = 0; i < attend_rows; ++i) {
+    for (uint32_t i = 0; i < rows; ++i) {
       const Floats value = set1(v[i]);
       for (uint32_t j = 0; j < width; ++j) acc[i][j] = fma(value, weight[j], acc[i][j]);
     }
   }
-  for (uint32_t i = 0; i < attend_rows; ++i) {
+  for (uint32_t i = 0; i < rows; ++i) {
     for (uint32_t j = 0; j < width; ++j) store(u.sum(j, d + i), acc[i][j]);
   }
 }
@@ -140,10 +171,10 @@ inline void mix_rows(const QueryVectors& u, uint32_t d, const float* p, const Fl
 template <uint32_t width>
 void attend_some(const QueryVectors& u) {
   alignas(64) float s[attend_tokens * width * lanes];
-  for (uint32_t t = 0; t < u.b.tokens; t += attend_rows) score_rows<width>(u, t, s);
+  in_rows(u.b.tokens, [&](uint32_t t, auto rows) { score_rows<width, rows.count>(u, t, s); });
   Floats down[width];
   soften<width>(u, s, down);
-  for (uint32_t d = 0; d < u.b.v_size; d += attend_rows) mix_rows<width>(u, d, s, down);
+  in_rows(u.b.v_size, [&](uint32_t d, auto rows) { mix_rows<width, rows.count>(u, d, s, down); });
 }
 
 void attend_block(const AttendBlock& b) {
@@ -169,7 +200,7 @@ void finish(const float* acc, const float* best, const float* total, const float
   alignas(64) float factor[attend_lanes];
   for (uint32_t i = 0; i < attend_lanes; i += lanes) {
     Floats all = load(total + i);
-    if (sinks != nullptr) all = add(all, exp(sub(load(sinks + i), load(best + i))));
+    if (sinks != nullptr) all = add(all, exp(sub(load(sinks + i), mul(load(best + i), set1(1.0F / log2_e)))));
     store(factor + i, div(set1(1.0F), all));
   }
   finish_rows(acc, factor, v_size, out);

@@ -95,29 +95,39 @@ void store_q4_0(const float* x, uint32_t head, void* out) {
 // One vector of a head row from its value d on, times the scale of the block that it lies in.
 template <class Type>
 struct FloatRow {
+  static constexpr bool in_blocks = false;
   static Floats scale(const uint8_t*, uint32_t) { return zero(); }
   template <class P>
-  static Floats read(const uint8_t* row, uint32_t d, Floats, P part) {
+  static Floats unscaled(const uint8_t* row, uint32_t d, P part) {
     return Type::read(row + d * size_t{Type::bytes}, part);
+  }
+  template <class P>
+  static Floats read(const uint8_t* row, uint32_t d, Floats, P part) {
+    return unscaled(row, d, part);
   }
 };
 
 template <class Type>
 struct BlockRow {
+  static constexpr bool in_blocks = true;
   static const uint8_t* block(const uint8_t* row, uint32_t d) { return row + d / 32 * size_t{Type::bytes}; }
   static Floats scale(const uint8_t* row, uint32_t d) { return set1(half_at(block(row, d))); }
   // Heads are whole blocks: there are no parts.
   template <class P>
-  static Floats read(const uint8_t* row, uint32_t d, Floats scale, P) {
+  static Floats unscaled(const uint8_t* row, uint32_t d, P) {
     const uint8_t* levels = block(row, d) + 2;
     if constexpr (Type::id == Q8_0::id) {
-      return mul(to_floats(widen(reinterpret_cast<const int8_t*>(levels + d % 32))), scale);
+      return to_floats(widen(reinterpret_cast<const int8_t*>(levels + d % 32)));
     } else {
       const __m128i both = load_bytes(levels + d % 16);
       const __m128i level = d % 32 < 16 ? both : _mm_srli_epi16(both, 4);
       const __m128i with_sign = _mm_sub_epi8(_mm_and_si128(level, _mm_set1_epi8(15)), _mm_set1_epi8(8));
-      return mul(to_floats(widen(with_sign)), scale);
+      return to_floats(widen(with_sign));
     }
+  }
+  template <class P>
+  static Floats read(const uint8_t* row, uint32_t d, Floats scale, P part) {
+    return mul(unscaled(row, d, part), scale);
   }
 };
 
@@ -131,17 +141,22 @@ inline void score_rows(const uint8_t* k, size_t token_stride, uint32_t tokens, u
   for (auto& row : acc) {
     for (Floats& a : row) a = zero();
   }
-  for (uint32_t first = 0; first < head; first += kv_span) {
-    Floats scale[kv_tokens];
-    for (uint32_t t = 0; t < kv_tokens; ++t) scale[t] = Row::scale(rows[t], first);
-    for_each(head - first < kv_span ? head - first : kv_span, [&](uint32_t i, auto part) {
-      Floats key[kv_tokens];
-      for (uint32_t t = 0; t < kv_tokens; ++t) key[t] = Row::read(rows[t], first + i, scale[t], part);
-      for (uint32_t j = 0; j < queries; ++j) {
-        const Floats v = load(q + j * q_stride + first + i, part);
-        for (uint32_t t = 0; t < kv_tokens; ++t) acc[j][t] = fma(key[t], v, acc[j][t]);
-      }
-    });
+  const auto values = [&](uint32_t d, const Floats* scale, auto part) {
+    Floats key[kv_tokens];
+    for (uint32_t t = 0; t < kv_tokens; ++t) key[t] = Row::read(rows[t], d, scale[t], part);
+    for (uint32_t j = 0; j < queries; ++j) {
+      const Floats v = load(q + j * q_stride + d, part);
+      for (uint32_t t = 0; t < kv_tokens; ++t) acc[j][t] = fma(key[t], v, acc[j][t]);
+    }
+  };
+  Floats scale[kv_tokens] = {zero(), zero(), zero(), zero()};
+  if constexpr (Row::in_blocks) {
+    for (uint32_t first = 0; first < head; first += kv_span) {
+      for (uint32_t t = 0; t < kv_tokens; ++t) scale[t] = Row::scale(rows[t], first);
+      for (uint32_t i = 0; i < kv_span; i += lanes) values(first + i, scale, Whole{});
+    }
+  } else {
+    for_each(head, [&](uint32_t d, auto part) { values(d, scale, part); });
   }
   for (uint32_t j = 0; j < queries; ++j) {
     float sums[kv_tokens];
@@ -177,11 +192,13 @@ inline void mix_span(const uint8_t* v, size_t token_stride, uint32_t tokens, uin
     for (uint32_t j = 0; j < vectors; ++j) sum[i][j] = load(acc + i * acc_stride + first + j * lanes, part);
   }
   for (uint32_t t = 0; t < tokens; ++t, v += token_stride) {
-    const Floats scale = Row::scale(v, first);
     Floats weight[queries];
-    for (uint32_t i = 0; i < queries; ++i) weight[i] = set1(p[i * p_stride + t]);
+    for (uint32_t i = 0; i < queries; ++i) {
+      weight[i] = set1(p[i * p_stride + t]);
+      if constexpr (Row::in_blocks) weight[i] = mul(weight[i], Row::scale(v, first));
+    }
     for (uint32_t j = 0; j < vectors; ++j) {
-      const Floats value = Row::read(v, first + j * lanes, scale, part);
+      const Floats value = Row::unscaled(v, first + j * lanes, part);
       for (uint32_t i = 0; i < queries; ++i) sum[i][j] = fma(weight[i], value, sum[i][j]);
     }
   }
