@@ -67,13 +67,15 @@ list(FILTER vulkan_sources EXCLUDE REGEX "/entry\\.cpp$")
 add_library(hearth_vulkan STATIC ${vulkan_sources} ${shader_out}/shaders.cpp)
 target_include_directories(hearth_vulkan PUBLIC ${CMAKE_BINARY_DIR}/layers/device/private PRIVATE ${shader_out})
 target_include_directories(hearth_vulkan SYSTEM PUBLIC ${HEARTH_VULKAN_INCLUDE})
-target_link_libraries(hearth_vulkan PUBLIC hearth_device ${CMAKE_DL_LIBS} PRIVATE hearth_flags)
-# Vulkan's structures are given their type and nothing else, as its documents do.
-target_compile_options(hearth_vulkan PUBLIC -Wno-missing-field-initializers)
+# Vulkan's structures are given their type and nothing else, as its documents do. The option counts only behind those of
+# hearth_flags.
+add_library(hearth_vulkan_flags INTERFACE)
+target_compile_options(hearth_vulkan_flags INTERFACE -Wno-missing-field-initializers)
+target_link_libraries(hearth_vulkan PUBLIC hearth_device ${CMAKE_DL_LIBS} PRIVATE hearth_flags hearth_vulkan_flags)
 
 add_library(hearth_vulkan_module MODULE ${vulkan_dir}/entry.cpp)
 set_target_properties(hearth_vulkan_module PROPERTIES OUTPUT_NAME hearth-vulkan)
-target_link_libraries(hearth_vulkan_module PRIVATE hearth_vulkan hearth_flags)
+target_link_libraries(hearth_vulkan_module PRIVATE hearth_vulkan hearth_flags hearth_vulkan_flags)
 # What comes from static libraries stays inside: the program has its own of the same names.
 target_link_options(hearth_vulkan_module PRIVATE -Wl,--exclude-libs,ALL)
 
@@ -85,7 +87,8 @@ if(GTest_FOUND)
   file(GLOB vulkan_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/vulkan/*.cpp)
   add_executable(vulkan_tests ${vulkan_tests} ${CMAKE_SOURCE_DIR}/tests/worker/reference.cpp)
   target_include_directories(vulkan_tests PRIVATE ${CMAKE_SOURCE_DIR}/tests/worker)
-  target_link_libraries(vulkan_tests PRIVATE hearth_vulkan hearth_worker hearth_test_support hearth_flags GTest::gtest)
+  target_link_libraries(vulkan_tests PRIVATE hearth_vulkan hearth_worker hearth_test_support hearth_flags
+                        hearth_vulkan_flags GTest::gtest)
   hearth_test_flags(vulkan_tests)
   add_dependencies(vulkan_tests hearth_vulkan_module)
   if(TARGET hearth)
