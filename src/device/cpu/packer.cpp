@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "tensor/codebooks.h"
 #include "tensor/types.h"
@@ -34,7 +35,7 @@ void paired_nibbles(Byte q, Words& w) {
   for (size_t j = 0; j < 4; ++j) w[j] = word(q + 4 * j);
 }
 // The low or the high halves of 32 bytes.
-void nibbles_of(Byte q, bool high, Words& w) {
+inline void nibbles_of(Byte q, bool high, Words& w) {
   for (size_t j = 0; j < 4; ++j) {
     const uint32_t a = word(q + 4 * j), b = word(q + 16 + 4 * j);
     w[j] = high ? ((a >> 4) & 0x0f0f0f0fU) | (b & 0xf0f0f0f0U) : (a & 0x0f0f0f0fU) | ((b & 0x0f0f0f0fU) << 4);
@@ -47,7 +48,7 @@ uint32_t one_bit(Byte q, uint32_t shift) {
   return out;
 }
 // Bits `shift` and the next of 32 bytes: two words.
-void two_bits(Byte q, uint32_t shift, uint32_t* w) {
+inline void two_bits(Byte q, uint32_t shift, uint32_t* w) {
   for (size_t h = 0; h < 2; ++h) {
     w[h] = 0;
     for (size_t j = 0; j < 4; ++j) w[h] |= ((word(q + 16 * h + 4 * j) >> shift) & 0x03030303U) << (2 * j);
@@ -168,7 +169,7 @@ void codebook_numbers(DType type, Byte b, uint32_t g, Numbers& n) {
 }
 
 // The words of 32 columns, the `part`-th of the block.
-void levels(const PackedForm& form, Byte b, uint32_t part, Words& w) {
+[[gnu::always_inline]] inline void levels(const PackedForm& form, Byte b, uint32_t part, Words& w) {
   const uint32_t g = part / 4, r = part % 4;  // blocks of 256: two halves of four parts
   const auto type = static_cast<DType>(form.type);
   Numbers numbers{};
@@ -266,7 +267,7 @@ void nvfp4_scales(Byte b, BlockScales& s) {
   for (size_t j = 0; j < 4; ++j) s.group[j] = byte_at(b, j) == 0x7f ? 0 : byte_at(b, j) & 0x7f;
 }
 
-BlockScales scales(DType type, Byte b) {
+[[gnu::always_inline]] inline BlockScales scales(DType type, Byte b) {
   BlockScales s;
   switch (type) {
     case DType::q4_1:
@@ -312,6 +313,38 @@ void put_scales(const PackedForm& form, const BlockScales& s, uint32_t row, std:
   if (is_affine(form.scales)) std::memcpy(block + 2 * (strip_rows + row), &s.minimum, 2);
 }
 
+// The form is a constant, so that the choices above are made once and not for every word.
+template <size_t index>
+void pack(const std::byte* rows_data, size_t row_bytes, uint32_t rows, uint32_t cols, std::byte* strip) {
+  constexpr PackedForm form = packed_forms[index];
+  constexpr auto type = static_cast<DType>(form.type);
+  constexpr size_t lines = level_bytes(form.levels) / 64;
+  const size_t block_bytes = type_info(type).block_bytes;
+  if (rows < strip_rows) std::memset(strip, 0, strip_bytes(form, cols));
+  std::byte *out = strip, *group = strip + group_scales_at(form, cols),
+            *block = strip + block_scales_at(form, cols);
+  for (uint32_t k = 0; k < cols; k += form.block) {
+    const size_t at = size_t{k} / form.block * block_bytes;
+    for (uint32_t part = 0; part < form.block / 32; ++part, out += level_bytes(form.levels)) {
+      for (uint32_t r = 0; r < rows; ++r) {
+        Words w;
+        levels(form, rows_data + r * row_bytes + at, part, w);
+        for (size_t i = 0; i < lines; ++i) std::memcpy(out + 64 * i + size_t{4} * r, &w[i], 4);
+      }
+    }
+    for (uint32_t r = 0; r < rows; ++r)
+      put_scales(form, scales(type, rows_data + r * row_bytes + at), r, group, block);
+    group += form.block / form.group * group_scale_bytes(form.scales);
+    block += block_scale_bytes(form.scales);
+  }
+}
+
+using Pack = void (*)(const std::byte*, size_t, uint32_t, uint32_t, std::byte*);
+template <size_t... index>
+constexpr std::array<Pack, sizeof...(index)> packs_of(std::index_sequence<index...>) {
+  return {pack<index>...};
+}
+
 }  // namespace
 
 const PackedForm* packed_form(uint32_t type) noexcept {
@@ -326,24 +359,9 @@ uint64_t packed_bytes(const PackedForm& form, uint64_t rows, uint64_t cols) noex
 
 void pack_strip(const PackedForm& form, const std::byte* rows_data, size_t row_bytes, uint32_t rows,
                 uint32_t cols, std::byte* strip) noexcept {
-  const auto type = static_cast<DType>(form.type);
-  const size_t block_bytes = type_info(type).block_bytes, lines = level_bytes(form.levels) / 64;
-  if (rows < strip_rows) std::memset(strip, 0, strip_bytes(form, cols));
-  std::byte *out = strip, *group = strip + group_scales_at(form, cols),
-            *block = strip + block_scales_at(form, cols);
-  for (uint32_t k = 0; k < cols; k += form.block) {
-    const size_t at = size_t{k} / form.block * block_bytes;
-    for (uint32_t part = 0; part < form.block / 32; ++part, out += level_bytes(form.levels)) {
-      for (uint32_t r = 0; r < rows; ++r) {
-        Words w;
-        levels(form, rows_data + r * row_bytes + at, part, w);
-        for (size_t i = 0; i < lines; ++i) std::memcpy(out + 64 * i + 4 * r, &w[i], 4);
-      }
-    }
-    for (uint32_t r = 0; r < rows; ++r)
-      put_scales(form, scales(type, rows_data + r * row_bytes + at), r, group, block);
-    group += form.block / form.group * group_scale_bytes(form.scales);
-    block += block_scale_bytes(form.scales);
+  static constexpr auto packs = packs_of(std::make_index_sequence<packed_form_count>());
+  for (uint32_t i = 0; i < packed_form_count; ++i) {
+    if (packed_forms[i].type == form.type) return packs[i](rows_data, row_bytes, rows, cols, strip);
   }
 }
 
