@@ -12,6 +12,7 @@ hearth_fake(libhearth-fake.so fake_module.cpp modules hearth_device)
 hearth_fake(libcuda.so.1 fake_cuda.cpp cuda)
 hearth_fake(libhsa-runtime64.so.1 fake_hsa.cpp rocm)
 add_dependencies(hardware_tests hearth libhearth-fake.so libcuda.so.1 libhsa-runtime64.so.1)
+add_dependencies(scheduler_tests libhearth-fake.so)
 # One object serves under several names: a vendor's second library, a module of another backend.
 foreach(link "cuda/libnvidia-ml.so.1:libcuda.so.1" "rocm/libamdhip64.so:libhsa-runtime64.so.1")
   string(REPLACE ":" ";" parts ${link})

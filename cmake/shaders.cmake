@@ -17,7 +17,7 @@ file(GLOB shader_headers CONFIGURE_DEPENDS ${shader_dir}/*.glsl ${shader_dir}/ty
 set(shader_names)
 set(shader_files)
 
-# One shader from parts; `flags` are passed to glslc.
+# One shader from parts; `flags`, a list, are passed to glslc.
 function(hearth_shader name flags)
   set(text "#version 450\n#extension GL_GOOGLE_include_directive : require\n")
   foreach(part common.glsl ${ARGN})
@@ -33,13 +33,14 @@ function(hearth_shader name flags)
   set(shader_files ${shader_files} ${words} PARENT_SCOPE)
 endfunction()
 
-foreach(name norm combine gather route mix attend_join)
+foreach(name norm combine gather route group mix round attend_join)
   hearth_shader(${name} "" ${name}.glsl)
 endforeach()
 hearth_shader(heads "" cache.glsl heads.glsl)
 hearth_shader(attend "" cache.glsl attend.glsl)
 hearth_shader(attend_compact -DCOMPACT cache.glsl attend.glsl)
-# A file in types/ that has a decode4 is a type; the others are what types share.
+# A file in types/ that has a decode4 is a type, with levels4 one that can be multiplied as integers; the others are what
+# types share.
 file(GLOB type_files CONFIGURE_DEPENDS ${shader_dir}/types/*.glsl)
 foreach(file IN LISTS type_files)
   file(STRINGS ${file} decodes REGEX "^vec4 decode4")
@@ -47,7 +48,14 @@ foreach(file IN LISTS type_files)
     get_filename_component(type ${file} NAME_WE)
     hearth_shader(gemv.${type} "" product.glsl types/${type}.glsl gemv.glsl)
     hearth_shader(gemv_subgroup.${type} -DSUBGROUP product.glsl types/${type}.glsl gemv.glsl)
-    hearth_shader(tile.${type} "" product.glsl types/${type}.glsl tile.glsl)
+    hearth_shader(tile.${type} "" product.glsl types/${type}.glsl tile.glsl tile_float.glsl tile_main.glsl)
+  endif()
+  file(STRINGS ${file} levels REGEX "^uint levels4")
+  if(levels)
+    hearth_shader(gemv_integer.${type} -DINTEGER product.glsl types/${type}.glsl gemv.glsl)
+    hearth_shader(gemv_integer_subgroup.${type} "-DINTEGER;-DSUBGROUP" product.glsl types/${type}.glsl gemv.glsl)
+    hearth_shader(tile_integer.${type} -DINTEGER product.glsl types/${type}.glsl tile.glsl tile_integer.glsl
+                  tile_main.glsl)
   endif()
 endforeach()
 
@@ -95,4 +103,8 @@ if(GTest_FOUND)
     add_dependencies(vulkan_tests hearth)
   endif()
   add_test(NAME vulkan COMMAND vulkan_tests)
+  # Once more with the kernels that need nothing of a driver: what sums differently from the others.
+  add_test(NAME vulkan_plain COMMAND vulkan_tests
+           --gtest_filter=VulkanOps.Linear*:VulkanOps.Exact*:VulkanOps.Mixture*:VulkanOps.Scores*:VulkanSubmissions.*)
+  set_tests_properties(vulkan_plain PROPERTIES ENVIRONMENT HEARTH_VULKAN_VARIANTS=plain)
 endif()

@@ -34,6 +34,12 @@ struct ModuleDevice {
   std::string lacks;                  // why no program can run on it; empty = nothing is missing
 };
 
+// How a device is to compute.
+struct OpenOptions {
+  bool exact = false;     // products in float arithmetic, whatever is faster
+  uint32_t halvings = 0;  // of the time that a job of the device may take, since it was lost before
+};
+
 class Module {
  public:
   virtual ~Module() = default;
@@ -41,7 +47,7 @@ class Module {
   virtual std::vector<ModuleDevice> devices() = 0;
   // `index`: in devices(). The device must not outlive the module. Throws Error(unsupported),
   // Error(device_lost).
-  virtual std::unique_ptr<Device> open(uint32_t index) = 0;
+  virtual std::unique_ptr<Device> open(uint32_t index, const OpenOptions& options) = 0;
 };
 
 inline constexpr uint32_t module_abi = 1;

@@ -116,7 +116,7 @@ uint64_t free_memory(const ModuleDevice& device) noexcept {
 std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options) {
   if (name == "cpu") return open_cpu_device(options.cpu);
   const Place place = find_device(name, options);
-  return place.module->open(place.index);
+  return place.module->open(place.index, {options.cpu.exact, options.halvings});
 }
 
 }  // namespace hearth

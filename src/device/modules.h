@@ -23,7 +23,8 @@ Module& load_module(std::string_view backend, const std::string& folders = {});
 
 struct DeviceOptions {
   CpuOptions cpu;
-  std::string folders;  // HEARTH_BACKENDS
+  std::string folders;    // HEARTH_BACKENDS
+  uint32_t halvings = 0;  // as in OpenOptions; exact is that of the CPU
 };
 
 // What the driver says of the device that open_device() would open; throws as that does, and Error(not_found)

@@ -114,13 +114,25 @@ void Engine::trace(TraceSink* sink) {
   }
 }
 
+template <class F>
+void Engine::on_devices(F&& use) {
+  try {
+    use();
+  } catch (const Error& e) {
+    lost_ = lost_ || e.code == Code::device_lost;
+    throw;
+  }
+}
+
 // One stretch after the other: what crosses lies in the host copies when the next one begins.
 std::span<const float> Engine::compute(const StepInputs& inputs) {
   std::span<const float> results;
-  for (Stretch& s : stretches_) {
-    s.executable->run(inputs);
-    results = s.executable->results();
-  }
+  on_devices([&] {
+    for (Stretch& s : stretches_) {
+      s.executable->run(inputs);
+      results = s.executable->results();
+    }
+  });
   return results;
 }
 
@@ -266,7 +278,9 @@ void Engine::own_page(Sequence& s, uint32_t index) {
       throw Error(Code::busy, "no free page of the cache for a forked sequence",
                   "wait for running requests to end, or load the model with a larger context");
     }
-    for (const uint32_t d : cached_on_[g]) devices_[d]->copy_page(static_cast<uint32_t>(g), page, *own);
+    on_devices([&] {
+      for (const uint32_t d : cached_on_[g]) devices_[d]->copy_page(static_cast<uint32_t>(g), page, *own);
+    });
     pools_[g].release(page);
     page = *own;
   }

@@ -51,6 +51,8 @@ class Engine {
   const std::vector<Device*>& devices() const noexcept { return devices_; }
   // Time per operation of the model's program in the steps that follow; null ends it.
   void trace(TraceSink* sink);
+  // A device has thrown Error(device_lost): nothing can be computed any more.
+  bool lost() const noexcept { return lost_; }
   uint32_t free_pages() const noexcept { return pools_.empty() ? 0 : pools_.front().free_pages(); }
   const Batch& last_batch() const noexcept { return batch_; }
 
@@ -67,6 +69,9 @@ class Engine {
   void load(const Gguf& file, uint32_t device, const Program& program);
   void size_inputs();
   std::span<const float> compute(const StepInputs& inputs);
+  // Calls what uses a device, and takes note where that is lost.
+  template <class F>
+  void on_devices(F&& use);
   Sequence& find(SeqId id);
   void validate(const Task& task, size_t tokens) const;
   void adopt(Sequence& s, Task task);
@@ -93,6 +98,7 @@ class Engine {
   uint32_t next_id_ = 1;
   Batcher batcher_;
   Pace pace_;
+  bool lost_ = false;
   Batch batch_;
   // The step's flat inputs; sized once.
   std::vector<TokenId> tokens_;

@@ -206,7 +206,8 @@ json::object load_json(const LoadRequest& r) {
           {"backends", r.backends},
           {"budgets", budgets_json(r.budgets)},
           {"environment", json::value_from(r.environment)},
-          {"avoid", failures_json(r.avoid)}};
+          {"avoid", failures_json(r.avoid)},
+          {"halvings", r.halvings}};
 }
 LoadRequest load_of(const Json& j) {
   return {text(j, "path"),
@@ -217,7 +218,8 @@ LoadRequest load_of(const Json& j) {
           text(j, "backends"),
           budgets_of(j.at("budgets")),
           json::value_to<std::vector<std::pair<std::string, std::string>>>(j.at("environment")),
-          failures_of(j.at("avoid"))};
+          failures_of(j.at("avoid")),
+          number<uint32_t>(j, "halvings")};
 }
 
 json::object survey_json(const to_child::Survey& m) {

@@ -105,6 +105,8 @@ struct LoadRequest {
   // What the devices' drivers are to find in their environment; empty = the variable is removed.
   std::vector<std::pair<std::string, std::string>> environment = {};
   std::vector<FailedAttention> avoid = {};
+  // Of the rows of a step and of the time of a device's jobs: 1 where a device was lost before.
+  uint32_t halvings = 0;
 };
 
 namespace to_child {
@@ -189,7 +191,8 @@ struct Done {
   Statistics statistics;
   std::vector<int32_t> context = {};  // where asked for
 };
-// A request failed (id) or the load did (id 0).
+// A request failed (id) or the load did (id 0). With id 0 and device_lost after Ready: a device was lost, the
+// worker ends, and of its requests nothing more is heard.
 struct Failed {
   RequestId id;
   Code code = Code::bug;

@@ -81,6 +81,8 @@ class Scheduler {
   // Queues a request; the worker is started, or another one evicted for it, as needed. An empty request
   // (no messages, no raw, nothing to embed) loads the model and gets Done("load"). Failed(busy) when the
   // queue is full; Failed(device_lost) when its worker died, with the signal and the last lines of its log.
+  // Where a worker's device is lost, requests that were not answered in part are tried once more, by a worker
+  // with steps of half the size.
   RequestId submit(const ModelSpec& spec, Request request, KeepAlive keep_alive, PieceSink sink);
   // The request's sink gets Done("cancelled"); nothing if it is over.
   void cancel(RequestId id);

@@ -14,7 +14,14 @@ namespace hearth {
 namespace {
 
 DeviceOptions options_of(const LoadRequest& request, bool exact = false) {
-  return {{request.cpu_set, request.threads, exact}, request.backends};
+  return {{request.cpu_set, request.threads, exact}, request.backends, request.halvings};
+}
+
+// Smaller steps, as the plan wants them, after a device was lost.
+Wish wish_of(const LoadRequest& request) {
+  Wish wish = request.wish;
+  if (request.halvings > 0) wish.rows = std::max(page_tokens, wish.rows >> request.halvings);
+  return wish;
 }
 
 // What the system or the driver says is free now.
@@ -117,7 +124,9 @@ LoadedModel::LoadedModel(OpenModel open, const LoadRequest& request, bool exact)
   for (const std::string& name : device_list(request))
     devices_.push_back(open_device(name, options_of(request, exact)));
   const MemoryProfile needs = profile(model, *open_.file, *devices_.front());
-  Plan plan = plan_or_throw(needs, budgets_for(request, model, needs, devices_), request.wish);
+  Plan plan = plan_or_throw(needs, budgets_for(request, model, needs, devices_), wish_of(request));
+  if (request.halvings > 0)
+    plan.notes.push_back(fmt::format("a device was lost before: steps have {} rows at most", plan.rows));
   EngineOptions options;
   options.ends = [tokenizer = open_.tokenizer.get()](TokenId t) { return tokenizer->ends_generation(t); };
   std::vector<Device*> devices;

@@ -228,7 +228,7 @@ void Prober::try_module() {
   describe(*mine, verdict());
   if (!mine->lacks.empty()) end(ProbeOutcome::failed, mine->lacks);
   const auto index = static_cast<uint32_t>(mine - devices.begin());
-  const OpenDevice open = [&module, index] { return module.open(index); };
+  const OpenDevice open = [&module, index] { return module.open(index, {}); };
   needed("open", [&] {
     if (open() == nullptr) end(ProbeOutcome::failed, "the module opened no device and said nothing");
   });

@@ -21,7 +21,8 @@ class Worker {
  public:
   explicit Worker(int fd) : channel_(fd) {}
 
-  // Until the peer leaves: take messages, and compute while there is something to compute.
+  // Until the peer leaves or a device is lost: take messages, and compute while there is something to
+  // compute.
   void loop() {
     for (bool busy = false;;) {
       const Channel::Received got = channel_.receive(busy ? 0 : -1);
@@ -31,7 +32,12 @@ class Worker {
         busy = session_ != nullptr;
         continue;
       }
-      busy = session_ != nullptr && session_->step();
+      try {
+        busy = session_ != nullptr && session_->step();
+      } catch (const Error& e) {
+        send(from_child::Failed{{0}, e.code, e.message, e.remedy});
+        return;
+      }
     }
   }
 

@@ -48,7 +48,8 @@ bool Session::step() {
     sequences_.step();
     for (const auto& job : jobs_) job->advance(sequences_);
   } catch (const Error& e) {
-    // What goes wrong in a step ends the requests that were running, not the worker.
+    if (model_.engine().lost()) throw;
+    // What else goes wrong in a step ends the requests that were running, not the worker.
     for (const auto& job : jobs_) job->fail(sequences_, e);
   }
   forget();
@@ -61,6 +62,7 @@ void Session::place() {
     try {
       job->place(sequences_);
     } catch (const Error& e) {
+      if (model_.engine().lost()) throw;
       if (e.code == Code::busy && sequences_.running() > 0) break;  // first come, first served
       job->fail(sequences_, e);
     }

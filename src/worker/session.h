@@ -22,7 +22,8 @@ class Session {
   from_child::Ready ready();
   void start(const to_child::Start& message);
   void cancel(RequestId id);
-  // Places what waits, in order, and computes one step. False: nothing to do.
+  // Places what waits, in order, and computes one step. False: nothing to do. Throws Error(device_lost) where
+  // a device is gone and no request can be answered any more.
   bool step();
 
  private:

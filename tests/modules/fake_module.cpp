@@ -80,6 +80,10 @@ class FakeExecutable final : public Executable {
 
   void run(const StepInputs& inputs) override {
     misbehave("run");
+    // "rows=300": a driver that ends jobs which take too long.
+    const std::string most = fault_of("rows");
+    if (!most.empty() && inputs.tokens.size() > std::stoul(most))
+      throw Error(Code::device_lost, "the fake device is lost", "none");
     wrong_ = !attention_.empty() && misbehave(attention_);
     real_->run(inputs);
   }
@@ -178,7 +182,7 @@ class FakeModule final : public Module {
     }
     return all;
   }
-  std::unique_ptr<Device> open(uint32_t index) override {
+  std::unique_ptr<Device> open(uint32_t index, const OpenOptions&) override {
     if (misbehave("open")) return nullptr;
     // Works only with the override of ROCm's chip that is named here.
     const std::string wanted = setting("HEARTH_FAKE_OVERRIDE");

@@ -90,6 +90,46 @@ TEST_F(FailureTest, WaitingRequestsAreTriedOnceMore) {
   EXPECT_EQ(world_->workers.size(), 2U);
 }
 
+TEST_F(FailureTest, ALostDeviceIsTriedOnceMoreWithSmallerSteps) {
+  const from_child::Failed lost{{0}, Code::device_lost, "waiting for the GPU failed", "see dmesg"};
+  Listener begun, fresh, waiting;
+  const RequestId first = ask(model("a"), begun), second = ask(model("a"), fresh);
+  world_->worker().ready();
+  EXPECT_EQ(world_->worker().load.halvings, 0U);
+  world_->worker().text(first, "be");
+  world_->worker().say(lost);
+  world_->run();
+  expect_lost(begun, "model a lost its device: waiting for the GPU failed");
+  EXPECT_FALSE(fresh.finished()) << "nothing of its answer was seen";
+  ASSERT_EQ(world_->workers.size(), 2U);
+  EXPECT_EQ(world_->worker().load.halvings, 1U);
+  world_->worker().ready();
+  EXPECT_TRUE(world_->worker().open.contains(second));
+  world_->worker().say(lost);
+  world_->run();
+  expect_lost(fresh, "waiting for the GPU failed; so it did with steps of half the size");
+  EXPECT_EQ(world_->workers.size(), 2U) << "once";
+  ask(model("a"), waiting);
+  EXPECT_EQ(world_->worker().load.halvings, 0U) << "the next begins anew";
+}
+
+TEST_F(FailureTest, SmallerStepsStay) {
+  Listener l, next;
+  const RequestId id = ask(model("a"), l);
+  world_->worker().ready();
+  world_->worker().say(from_child::Failed{{0}, Code::device_lost, "gone", "none"});
+  world_->run();
+  world_->worker().ready();
+  world_->worker().done(id);
+  world_->run();
+  EXPECT_TRUE(l.done("stop"));
+  world_->pool.unload("a");
+  world_->run();
+  ask(model("a"), next);
+  EXPECT_EQ(world_->workers.size(), 3U);
+  EXPECT_EQ(world_->worker().load.halvings, 1U) << "what the device does not bear it bears no better later";
+}
+
 TEST_F(FailureTest, ACrashOfOthersIsNotHeldAgainstWhoeverWaits) {
   SchedulerPolicy policy;
   policy.parallel = 1;

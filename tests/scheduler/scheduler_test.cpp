@@ -167,6 +167,44 @@ TEST_F(SchedulerTest, AKilledWorkerIsReportedAndReplacedAndTheOtherLives) {
   EXPECT_FALSE(other.error);
 }
 
+// A device whose driver ends steps of more than so many rows.
+ModelSpec on_weak_device(const std::string& rows) {
+  ModelSpec spec{"a", "a", {}, true};
+  spec.load.devices = {"fake0"};
+  spec.load.backends = (test::build_dir() / "fakes" / "modules").string();
+  spec.load.environment = {{"HEARTH_FAKE", "rows=" + rows}};
+  return spec;
+}
+
+TEST_F(SchedulerTest, ALostDeviceIsTriedOnceMoreWithHalfTheSlice) {
+  Request longer = prompt(3);
+  for (int i = 0; i < 400; ++i) *longer.raw += " the";
+  Listener l, again;
+  scheduler_->submit(on_weak_device("300"), longer, std::nullopt, l.sink());
+  run_until([&] { return l.finished(); });
+  EXPECT_FALSE(l.error) << l.error->message;
+  EXPECT_GT(l.statistics.prompt_tokens, 400U);
+  ASSERT_EQ(scheduler_->residents().size(), 1U);
+  const Resident halved = scheduler_->residents().front();
+  EXPECT_EQ(halved.spec.load.halvings, 1U);
+  EXPECT_THAT(halved.ready.notes, testing::Contains(HasSubstr("steps have 256 rows")));
+  const std::vector<pid_t> worker = children();
+  scheduler_->submit(on_weak_device("300"), longer, std::nullopt, again.sink());
+  run_until([&] { return again.finished(); });
+  EXPECT_FALSE(again.error);
+  EXPECT_EQ(children(), worker) << "it serves whoever asks for the same";
+}
+
+TEST_F(SchedulerTest, ADeviceThatIsLostAgainIsReported) {
+  Listener l;
+  scheduler_->submit(on_weak_device("0"), prompt(3), std::nullopt, l.sink());
+  run_until([&] { return l.finished(); });
+  ASSERT_TRUE(l.error);
+  EXPECT_EQ(l.error->code, Code::device_lost);
+  EXPECT_THAT(l.error->message, HasSubstr("the fake device is lost; so it did with steps of half the size"));
+  run_until([&] { return children().empty(); }, 2s);
+}
+
 TEST_F(SchedulerTest, AWorkerThatHangsIsReplaced) {
   SchedulerPolicy policy;
   policy.hang_timeout = 400ms;

@@ -13,7 +13,22 @@ VulkanModule& module() {
   return *one;
 }
 
-std::unique_ptr<Device> open_first() { return module().open(0); }
+std::unique_ptr<Device> open_first() { return module().open(0, {true}); }
+
+Variants float_variants() {
+  const auto driver = module().driver(0);
+  return variants_of(driver->gpu.physical(), wished_variants());
+}
+
+Variants integer_variants() {
+  Variants v = float_variants();
+  v.integer_rows = v.integer_prompts = true;
+  return v;
+}
+
+std::unique_ptr<VulkanDevice> open_variants(const Variants& variants, double aim) {
+  return std::make_unique<VulkanDevice>(module().driver(0), variants, aim);
+}
 
 Act Rig::act(uint32_t cols) {
   program.acts.push_back({cols});
@@ -48,6 +63,23 @@ Weight Rig::weight(uint32_t rows, uint32_t cols, DType type, float scale, float 
   data_.push_back(std::move(bytes));
   program.weights.push_back({"w" + std::to_string(data_.size()), type, {rows, cols, stack}});
   return {static_cast<uint32_t>(data_.size())};
+}
+
+Weight Rig::grid(uint32_t rows, uint32_t cols) {
+  const Weight made = weight(rows, cols);
+  auto* values = reinterpret_cast<float*>(data_.back().data());
+  for (size_t i = 0; i < size_t{rows} * cols; ++i) {
+    const int level = i % 32 == i / 32 % 32 ? 127 : static_cast<int>(random_() % 255) - 127;
+    values[i] = static_cast<float>(level) / 32;
+  }
+  return made;
+}
+
+std::vector<float> Rig::values_of(Weight w) const {
+  const WeightInfo& info = program.weights[w.id - 1];
+  std::vector<float> values(info.shape.values());
+  type_info(info.type).decode(data_[w.id - 1], values);
+  return values;
 }
 
 namespace {
@@ -145,9 +177,13 @@ std::vector<std::vector<float>> Rig::run(Device& device, const std::vector<Steps
 }
 
 void expect_same(Rig& rig, const std::vector<Steps>& steps, double tolerance, KvTypes kv) {
-  const auto cpu = open_cpu_device({"", 1, true});
   const auto gpu = open_first();
-  const auto wanted = rig.run(*cpu, steps, kv), got = rig.run(*gpu, steps, kv);
+  expect_same(rig, *gpu, steps, tolerance, kv);
+}
+
+void expect_same(Rig& rig, Device& gpu, const std::vector<Steps>& steps, double tolerance, KvTypes kv) {
+  const auto cpu = open_cpu_device({"", 1, true});
+  const auto wanted = rig.run(*cpu, steps, kv), got = rig.run(gpu, steps, kv);
   ASSERT_EQ(got.size(), wanted.size());
   for (size_t r = 0; r < wanted.size(); ++r) {
     double largest = 0;

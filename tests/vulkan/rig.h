@@ -17,6 +17,12 @@ namespace hearth::vulkan {
 // where there is no driver: such a test fails, because scripts/packages installs one.
 VulkanModule& module();
 std::unique_ptr<Device> open_first();
+// The same with kernels of the test's own choice, and submissions that aim at so many seconds.
+std::unique_ptr<VulkanDevice> open_variants(const Variants& variants, double aim = Clock::usual_aim);
+// What the driver can do and HEARTH_VULKAN_VARIANTS allows, products in floats.
+Variants float_variants();
+// The same with products in integers.
+Variants integer_variants();
 
 // One step: rows of sequences as slices, in row order.
 struct Steps {
@@ -36,6 +42,11 @@ class Rig {
   Weight weight(uint32_t rows, uint32_t cols, DType type = DType::f32, float scale = 1, float offset = 0,
                 uint32_t stack = 1);
 
+  // Rows that bytes with a scale per 32 columns represent exactly: multiples of 1/32 up to 127/32.
+  Weight grid(uint32_t rows, uint32_t cols);
+  // The values of a weight.
+  std::vector<float> values_of(Weight w) const;
+
   // Runs each of `steps` in turn on the device (the cache is kept between them); results of the last one.
   std::vector<std::vector<float>> run(Device& device, const std::vector<Steps>& steps, KvTypes kv = {});
 
@@ -48,6 +59,7 @@ class Rig {
 
 // Both devices, same steps: values differ by no more than `tolerance` · (their row's largest magnitude).
 void expect_same(Rig& rig, const std::vector<Steps>& steps, double tolerance, KvTypes kv = {});
+void expect_same(Rig& rig, Device& gpu, const std::vector<Steps>& steps, double tolerance, KvTypes kv = {});
 
 Steps one_sequence(uint32_t rows, uint32_t exact, uint32_t cached = 0);
 

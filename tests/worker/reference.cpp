@@ -16,7 +16,10 @@ Plan plan_of(const BoundModel& model, const Gguf& file, const std::vector<Device
   wish.gpu_layers = o.second;
   const MemoryProfile needs = profile(model, file, *devices.front());
   std::vector<DeviceBudget> budgets(devices.size(), DeviceBudget{"cpu", 8ULL << 30});
-  for (size_t d = 0; d < devices.size(); ++d) measure(budgets[d], model, needs, *devices[d], wish.kv);
+  for (size_t d = 0; d < devices.size(); ++d) {
+    budgets[d].device = devices[d]->info().name;
+    measure(budgets[d], model, needs, *devices[d], wish.kv);
+  }
   return std::get<Plan>(place(needs, budgets, wish));
 }
 
@@ -52,8 +55,10 @@ double max_abs(const json::array& wanted, const std::vector<float>& mine) {
 
 }  // namespace
 
-Reference::Reference(const std::string& path)
-    : data(read_json(path)), image(build_recipe(data.at("gguf"))), name(data.at("name").as_string()) {}
+Reference::Reference(const std::string& path) : Reference(read_json(path)) {}
+
+Reference::Reference(Json reference)
+    : data(std::move(reference)), image(build_recipe(data.at("gguf"))), name(data.at("name").as_string()) {}
 
 std::vector<TokenId> Reference::tokens() const {
   std::vector<TokenId> tokens;
@@ -65,9 +70,9 @@ Loaded::Loaded(const Reference& reference, const RunOptions& options) : file_(re
   BoundModel model = bind_model(file_);
   std::vector<Device*> devices;
   for (int d = 0; d < (options.second ? 2 : 1); ++d) {
-    devices_.push_back(options.open != nullptr
-                           ? options.open()
-                           : open_cpu_device({options.set, options.threads, options.exact}));
+    auto* const open = d == 1 && options.open_second != nullptr ? options.open_second : options.open;
+    devices_.push_back(open != nullptr ? open()
+                                       : open_cpu_device({options.set, options.threads, options.exact}));
     devices.push_back(devices_.back().get());
   }
   Plan plan = plan_of(model, file_, devices, options);

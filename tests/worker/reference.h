@@ -19,6 +19,7 @@ struct Reference {
   std::string name;
 
   explicit Reference(const std::string& path);
+  explicit Reference(Json reference);
 
   std::vector<TokenId> tokens() const;
   Gguf file() const { return Gguf::parse(image, name); }
@@ -31,9 +32,10 @@ struct RunOptions {
   uint32_t threads = 2;
   uint32_t rows = 512;
   uint32_t parallel = 4;
-  // So many of the last layers, the head counted first, on a second CPU device.
+  // So many of the last layers, the head counted first, on a second device.
   std::optional<uint32_t> second = std::nullopt;
-  std::unique_ptr<Device> (*open)() = nullptr;  // another device than the CPU
+  std::unique_ptr<Device> (*open)() = nullptr;         // another device than the CPU
+  std::unique_ptr<Device> (*open_second)() = nullptr;  // instead of a second such device
 };
 
 // A loaded model with all that it stands on.

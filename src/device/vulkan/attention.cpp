@@ -68,14 +68,16 @@ Command CommandMaker::make_op(const Qkv& o) {
   if (o.q_norm) list.emplace_back(vector_at, q_gain.range);
   if (o.k_norm) list.emplace_back(second_at, k_gain.range);
   const auto options = [](uint32_t cols, float scale, Weight bias) {
-    return ProductOptions{cols, scale, 0, Act1::none, bias ? with_bias : 0U, 0};
+    return ProductOptions{cols, scale, 0, Act1::none, bias ? with_bias : 0U, 0, {}};
   };
   return [push, group = o.kv.group, s = set(list, &kv, o.kv.layer),
+          bytes = rounding(in, o.in.cols, {o.wq, o.wk, o.wv}),
           pq = product(o.wq, {in, q, vector(o.bq), {}}, options(o.q.cols, o.scale_q, o.bq)),
           pk = product(o.wk, {in, keys, vector(o.bk), {}}, options(k_cols, o.scale_k, o.bk)),
           pv = product(o.wv, {in, values, vector(o.bv), {}}, options(v_cols, o.scale_v, o.bv)),
           p = pipeline("heads", {static_cast<uint32_t>(kv.types.k), static_cast<uint32_t>(kv.types.v),
                                  bindings_of(kv)})](StepState& step) {
+    bytes->record(step);
     pq->record(step);
     pk->record(step);
     pv->record(step);
@@ -121,7 +123,7 @@ Command CommandMaker::make_op(const Attend& o) {
   const uint32_t groups = h.kv_heads * ((push.group + shape.heads - 1) / shape.heads);
   const double per_token = 2.0 * h.q_heads * (h.k_size + h.v_size);
   return [push, join, s, groups, per_token, size, rows = shape.rows, group = o.kv.group,
-          p = pipeline(device_.driver().compact ? "attend_compact" : "attend",
+          p = pipeline(device_.variants().compact ? "attend_compact" : "attend",
                        {static_cast<uint32_t>(kv.types.k), static_cast<uint32_t>(kv.types.v), bindings_of(kv),
                         h.k_size, h.v_size, shape.queries}),
           j = pipeline("attend_join", {})](StepState& step) {

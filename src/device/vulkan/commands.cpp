@@ -1,4 +1,4 @@
-// Operations as dispatches: those without attention. Bindings and descriptor sets.
+// Operations as dispatches: those without attention and experts. Bindings and descriptor sets.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,15 +23,6 @@ struct CombinePush {
 };
 struct GatherPush {
   uint32_t cols = 0, x_at = 0, y_at = 0, list_at = 0, sum = 0;
-};
-struct RoutePush {
-  uint32_t experts = 0, used = 0, x_at = 0, y_at = 0, first_row = 0, flags = 0;
-  float scale = 1;
-};
-struct MixPush {
-  uint32_t cols = 0, x_at = 0, y_at = 0, residual_at = 0, route_at = 0, used = 0, first_row = 0,
-           has_residual = 0;
-  float scale = 1;
 };
 
 }  // namespace
@@ -185,76 +176,26 @@ Command CommandMaker::make_op(const Norm& o) {
 
 Command CommandMaker::make_op(const Linear& o) {
   const Sources s{act(o.in), act(o.out), vector(o.bias), o.residual ? act(o.residual) : Bound{}};
-  ProductOptions options{o.out.cols, o.scale, 0, o.act, 0, 0};
+  ProductOptions options{o.out.cols, o.scale, 0, o.act, 0, 0, {}};
   options.flags = (o.bias ? with_bias : 0U) | (o.residual ? add_second : 0U);
-  return [p = product(o.weight, s, options)](StepState& step) { p->record(step); };
+  return [r = rounding(s.input, o.in.cols, {o.weight}), p = product(o.weight, s, options)](StepState& step) {
+    r->record(step);
+    p->record(step);
+  };
 }
 
 // The gate goes to where the result will be, and the other product is multiplied with it there.
 Command CommandMaker::make_op(const Gated& o) {
   const Bound in = act(o.in), out = act(o.out);
-  ProductOptions gate{o.out.cols, o.scale_gate, 0, Act1::none, o.gate_bias ? with_bias : 0U, 0};
-  ProductOptions up{o.out.cols, o.scale_up, 0, o.act, gate_second | (o.up_bias ? with_bias : 0U), 0};
-  return [g = product(o.gate, {in, out, vector(o.gate_bias), {}}, gate),
+  ProductOptions gate{o.out.cols, o.scale_gate, 0, Act1::none, o.gate_bias ? with_bias : 0U, 0, {}};
+  ProductOptions up{o.out.cols, o.scale_up, 0, o.act, gate_second | (o.up_bias ? with_bias : 0U), 0, {}};
+  return [r = rounding(in, o.in.cols, {o.gate, o.up}),
+          g = product(o.gate, {in, out, vector(o.gate_bias), {}}, gate),
           u = product(o.up, {in, out, vector(o.up_bias), out}, up)](StepState& step) {
+    r->record(step);
     g->record(step);
     step.recorder.barrier();
     u->record(step);
-  };
-}
-
-Command CommandMaker::make_op(const Route& o) {
-  const Bound scores = scratch(scratch_scores(), uint64_t{layout_.rows} * o.experts * sizeof(float));
-  const Bound out = act(o.out);
-  ProductOptions options{o.experts, 1, 0, Act1::none, 0, 0};
-  const RoutePush push{o.experts, o.used, scores.at,
-                       out.at,    0,      (o.softmax_before ? 1U : 0U) | (o.renormalise ? 2U : 0U),
-                       o.scale};
-  const VkDescriptorSet s = set({{input_at, scores.range}, {output_at, out.range}});
-  return [push, s, router = product(o.router, {act(o.in), scores, {}, {}}, options),
-          p = pipeline("route", {})](StepState& step) {
-    router->record(step);
-    step.recorder.barrier();
-    step.recorder.dispatch(p, s, &push, sizeof push, step.rows, 1, 1,
-                           {Pace::other, 8.0 * step.rows * push.experts * push.used});
-  };
-}
-
-// Every pair of a row and one of its experts is computed by itself, so that a row does not depend on its
-// neighbours.
-Command CommandMaker::make_op(const Experts& o) {
-  const uint64_t pairs = uint64_t{std::min(layout_.rows, expert_rows)} * o.used;
-  const Bound in = act(o.in), out = act(o.out), route = act(o.route);
-  const Bound hidden = scratch(scratch_hidden(), pairs * o.hidden * sizeof(float));
-  const Bound mixed = scratch(scratch_mixed(), pairs * o.out.cols * sizeof(float));
-  ProductOptions gate{o.hidden, o.scale_gate, 0, Act1::none, 0, o.used};
-  ProductOptions up{o.hidden, o.scale_up, 0, o.act, gate_second, o.used};
-  ProductOptions down{o.out.cols, 1, 0, Act1::none, rows_are_pairs, o.used};
-  MixPush push{o.out.cols, mixed.at, out.at, 0, route.at, o.used, 0, o.residual ? 1U : 0U, o.scale_down};
-  std::vector<std::pair<uint32_t, Range>> list{
-      {input_at, mixed.range}, {output_at, out.range}, {second_at, route.range}};
-  if (o.residual) {
-    const Bound residual = act(o.residual);
-    push.residual_at = residual.at;
-    list.emplace_back(vector_at, residual.range);
-  }
-  return [push, s = set(list), g = product(o.gate, {in, hidden, {}, route}, gate),
-          u = product(o.up, {in, hidden, {}, route}, up),
-          d = product(o.down, {hidden, mixed, {}, route}, down), p = pipeline("mix", {})](StepState& step) {
-    for (uint32_t r = 0; r < step.rows; r += expert_rows) {
-      const uint32_t some = std::min(expert_rows, step.rows - r);
-      if (r > 0) step.recorder.barrier();
-      g->pairs(step, r, some);
-      step.recorder.barrier();
-      u->pairs(step, r, some);
-      step.recorder.barrier();
-      d->pairs(step, r, some);
-      step.recorder.barrier();
-      MixPush mine = push;
-      mine.first_row = r;
-      step.recorder.dispatch(p, s, &mine, sizeof mine, (push.cols + 127) / 128, some, 1,
-                             {Pace::other, 2.0 * some * push.used * push.cols});
-    }
   };
 }
 
@@ -277,14 +218,16 @@ Command CommandMaker::make_op(const Logits& o) {
   const Buffer& results = device_.results();
   const Bound out = bound(results, 0, results.size());
   const WeightHome& home = device_.residence().weights[o.weight.id - 1];
-  ProductOptions options{home.rows, o.scale, o.soft_cap, Act1::none, o.bias ? with_bias : 0U, 0};
+  ProductOptions options{home.rows, o.scale, o.soft_cap, Act1::none, o.bias ? with_bias : 0U, 0, {}};
   const GatherPush push{o.in.cols, in.at, rows.at, tables_.results, 0};
   return [push, s = set({{input_at, in.range}, {output_at, rows.range}}), p = pipeline("gather", {}),
+          r = rounding(rows, o.in.cols, {o.weight}),
           head = product(o.weight, {rows, out, vector(o.bias), {}}, options)](StepState& step) {
     if (step.results == 0) return;
     step.recorder.dispatch(p, s, &push, sizeof push, (push.cols + 127) / 128, step.results, 1,
                            {Pace::other, 1.0 * step.results * push.cols});
     step.recorder.barrier();
+    r->record(step, 0, step.results, RowKind::exact);
     head->exact(step, 0, step.results);
   };
 }
@@ -297,14 +240,16 @@ Command CommandMaker::make_op(const Pool& o) {
   const bool mean = o.kind == PoolKind::mean;
   GatherPush push{o.in.cols, in.at, out.at, mean ? tables_.slices : tables_.results, mean ? 1U : 0U};
   std::shared_ptr<Product> classifier;
+  std::shared_ptr<Rounding> bytes;
   Bound to = out;
   if (o.classifier && !mean) {
     to = scratch(scratch_gathered(), uint64_t{layout_.rows} * o.in.cols * sizeof(float));
     push.y_at = to.at;
     classifier = product(o.classifier, {to, out, vector(o.bias), {}},
-                         {o.outputs, 1, 0, Act1::none, o.bias ? with_bias : 0U, 0});
+                         {o.outputs, 1, 0, Act1::none, o.bias ? with_bias : 0U, 0, {}});
+    bytes = rounding(to, o.in.cols, {o.classifier});
   }
-  return [push, mean, classifier, s = set({{input_at, in.range}, {output_at, to.range}}),
+  return [push, mean, classifier, bytes, s = set({{input_at, in.range}, {output_at, to.range}}),
           p = pipeline("gather", {})](StepState& step) {
     const uint32_t count = mean ? step.slices : step.results;
     if (count == 0) return;
@@ -312,6 +257,7 @@ Command CommandMaker::make_op(const Pool& o) {
                            {Pace::other, 1.0 * step.rows * push.cols});
     if (classifier == nullptr) return;
     step.recorder.barrier();
+    bytes->record(step, 0, count, RowKind::exact);
     classifier->exact(step, 0, count);
   };
 }

@@ -27,7 +27,7 @@ class VulkanExecutable final : public Executable {
         program_(program),
         rows_(layout.rows),
         maker_(device, program, layout),
-        recorder_(device.driver().gpu, device.driver().pipelines.layout()),
+        recorder_(device.driver().gpu, device.driver().pipelines.layout(), device.aim()),
         sizes_(block_sizes(program)),
         step_{recorder_, inputs_} {
     for (const Op& op : program.ops) {
@@ -99,6 +99,7 @@ class VulkanExecutable final : public Executable {
     if (!fresh_) return;
     fresh_ = false;
     recorder_.wait();
+    device_.note_submissions(recorder_.submissions());
     for (const Crossing& c : crossings_) {
       if (!c.out) continue;
       std::memcpy(inputs_.host[c.slot].data(), device_.staging().mapped() + c.at,

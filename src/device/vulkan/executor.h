@@ -54,6 +54,9 @@ class CommandMaker {
   // A product with all rows of the step or some of them.
   struct Product;
   struct ProductOptions;
+  // Makes bytes of activations for products in integers.
+  struct Rounding;
+  struct ExpertSteps;
 
   Command make_op(const Embed& o);
   Command make_op(const Norm& o);
@@ -75,6 +78,11 @@ class CommandMaker {
   VkDescriptorSet set(const std::vector<std::pair<uint32_t, Range>>& list, const KvGroup* kv = nullptr,
                       uint32_t layer = 0);
   std::shared_ptr<Product> product(Weight w, const Sources& sources, const ProductOptions& options);
+  // For products of these weights with `input`; one that does nothing where none of them is in integers.
+  std::shared_ptr<Rounding> rounding(const Bound& input, uint32_t cols,
+                                     std::initializer_list<Weight> weights);
+  Bound rounded() const { return scratch(scratch_rounded(), workspace_.rounded); }
+  bool integers_for(Weight w) const;
   VkPipeline pipeline(const std::string& name, std::initializer_list<uint32_t> constants) {
     return device_.driver().pipelines.get(name, constants);
   }
@@ -85,9 +93,11 @@ class CommandMaker {
   uint64_t scratch_mixed() const { return scratch_hidden() + workspace_.hidden; }
   uint64_t scratch_gathered() const { return scratch_mixed() + workspace_.mixed; }
   uint64_t scratch_parts() const { return scratch_gathered() + workspace_.gathered; }
+  uint64_t scratch_rounded() const { return scratch_parts() + workspace_.parts; }
+  uint64_t scratch_groups() const { return scratch_rounded() + workspace_.rounded; }
 
  public:
-  uint64_t scratch_steps() const { return scratch_parts() + workspace_.parts; }
+  uint64_t scratch_steps() const { return scratch_groups() + workspace_.groups; }
 
  private:
   VulkanDevice& device_;

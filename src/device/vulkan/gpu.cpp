@@ -26,14 +26,24 @@ Gpu::Gpu(std::shared_ptr<Instance> instance, PhysicalDevice physical)
   sizes.subgroupSizeControl = VK_TRUE;
   VkPhysicalDeviceVulkan11Features v11{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
   v11.storageBuffer16BitAccess = VK_TRUE;
+  VkPhysicalDeviceShaderIntegerDotProductFeatures dots{
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
+  dots.shaderIntegerDotProduct = VK_TRUE;
   VkPhysicalDeviceFeatures2 features{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
   features.features.shaderStorageBufferArrayDynamicIndexing = VK_TRUE;
   features.pNext = &v11;
   std::vector<const char*> extensions;
   if (c.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  void** tail = &v11.pNext;
+  const bool is13 = c.api_version >= VK_API_VERSION_1_3;
   if (c.subgroup_size_control) {
-    v11.pNext = &sizes;
-    if (c.api_version < VK_API_VERSION_1_3) extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    *tail = &sizes;
+    tail = &sizes.pNext;
+    if (!is13) extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+  }
+  if (c.int_dot) {
+    *tail = &dots;
+    if (!is13) extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
   }
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
   info.pNext = &features;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "device/vulkan/trial.h"
 
 namespace hearth::vulkan {
 
@@ -19,7 +20,7 @@ std::vector<ModuleDevice> VulkanModule::devices() {
   return list;
 }
 
-std::unique_ptr<Device> VulkanModule::open(uint32_t index) {
+std::shared_ptr<Driver> VulkanModule::driver(uint32_t index) {
   auto& driver = drivers_[index];
   if (driver == nullptr) {
     const auto devices = instance().devices();
@@ -29,7 +30,21 @@ std::unique_ptr<Device> VulkanModule::open(uint32_t index) {
     }
     driver = std::make_shared<Driver>(instance_, devices[index]);
   }
-  return std::make_unique<VulkanDevice>(driver);
+  return driver;
+}
+
+std::unique_ptr<Device> VulkanModule::open(uint32_t index, const OpenOptions& options) {
+  const auto opened = driver(index);
+  const VariantWish wish = wished_variants();
+  Variants variants = variants_of(opened->gpu.physical(), wish);
+  // A processor has no dot products of its own to find, and takes seconds to compile for a trial.
+  const bool gpu = opened->gpu.physical().description.kind != ModuleDeviceKind::cpu;
+  if (options.exact) {
+    variants.integer_rows = variants.integer_prompts = false;
+  } else if (gpu && !wish.plain && !wish.integers) {
+    variants = measured_variants(opened, variants, opened->choice);
+  }
+  return std::make_unique<VulkanDevice>(opened, variants, Clock::usual_aim / (1U << options.halvings));
 }
 
 }  // namespace hearth::vulkan

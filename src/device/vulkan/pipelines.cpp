@@ -76,7 +76,7 @@ VkPipeline Pipelines::make(const Shader& shader, std::span<const uint32_t> const
   VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size{
       VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO};
   const Capabilities& c = gpu_.capabilities();
-  if (shader.name.starts_with("gemv_subgroup") && c.subgroup_size_control &&
+  if (shader.name.find("_subgroup") != std::string_view::npos && c.subgroup_size_control &&
       c.subgroup_min < c.subgroup_max) {
     size.requiredSubgroupSize = c.subgroup;
     info.stage.pNext = &size;

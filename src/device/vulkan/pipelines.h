@@ -13,7 +13,7 @@
 namespace hearth::vulkan {
 
 // A shader as SPIR-V, embedded at build time (cmake/shaders.cmake). Names: "norm", "gemv.q4_k",
-// "gemv_subgroup.q4_k".
+// "gemv_integer_subgroup.q4_k".
 struct Shader {
   std::string_view name;
   std::span<const uint32_t> code;

@@ -7,13 +7,31 @@ namespace {
 
 constexpr uint32_t gemv_rows = 2, gemv_cols = 4, tile_rows = 64, threads = 64;
 
-// Rows that fill the aim of a submission, in multiples of `unit`.
+}  // namespace
+
 uint32_t rows_of_aim(StepState& step, Pace pace, double units_per_row, uint32_t unit) {
   const double rows = step.recorder.clock().units_of_aim(pace) / std::max(1.0, units_per_row);
   return std::max(1U, static_cast<uint32_t>(std::min(rows / unit, 1e6))) * unit;
 }
 
-}  // namespace
+void CommandMaker::Rounding::record(StepState& step) const {
+  const uint32_t first = exact ? 0 : step.exact, end = prompt ? step.rows : step.exact;
+  if (first < end) round(step, first, end - first);
+}
+
+void CommandMaker::Rounding::record(StepState& step, uint32_t first, uint32_t rows, RowKind kind) const {
+  if (kind == RowKind::exact ? exact : prompt) round(step, first, rows);
+}
+
+void CommandMaker::Rounding::round(StepState& step, uint32_t first, uint32_t rows) const {
+  Push p = push;
+  p.first_row = first;
+  p.rows = rows;
+  const uint32_t groups = (rows * (p.cols / 32) + 63) / 64, x = std::min(groups, 32768U);
+  step.recorder.dispatch(pipeline, set, &p, sizeof p, x, x == 0 ? 0 : (groups + x - 1) / x, 1,
+                         {Pace::other, 4.0 * rows * p.cols});
+  step.recorder.barrier();
+}
 
 void CommandMaker::Product::record(StepState& step) const {
   if (step.exact > 0) exact(step, 0, step.exact);
@@ -22,7 +40,7 @@ void CommandMaker::Product::record(StepState& step) const {
 
 void CommandMaker::Product::exact(StepState& step, uint32_t first, uint32_t rows) const {
   for (const Piece& piece : pieces) {
-    ProductPush p = push;
+    ProductPush p = exact_push;
     p.count = piece.part.rows;
     p.first = piece.part.first_row;
     const double per_row = 2.0 * p.count * p.cols;
@@ -33,7 +51,7 @@ void CommandMaker::Product::exact(StepState& step, uint32_t first, uint32_t rows
       p.first_row = first + r;
       p.rows = std::min(most, rows - r);
       const bool single = p.rows == 1;
-      step.recorder.dispatch(single ? one : four, piece.set, &p, sizeof p,
+      step.recorder.dispatch(single ? one : four, piece.exact, &p, sizeof p,
                              single ? 1 : (p.rows + gemv_cols - 1) / gemv_cols, groups.y, groups.z,
                              {Pace::product, per_row * p.rows});
     }
@@ -42,7 +60,7 @@ void CommandMaker::Product::exact(StepState& step, uint32_t first, uint32_t rows
 
 void CommandMaker::Product::prompt(StepState& step, uint32_t first, uint32_t rows) const {
   for (const Piece& piece : pieces) {
-    ProductPush p = push;
+    ProductPush p = prompt_push;
     p.count = piece.part.rows;
     p.first = piece.part.first_row;
     const double per_row = 2.0 * p.count * p.cols;
@@ -52,41 +70,77 @@ void CommandMaker::Product::prompt(StepState& step, uint32_t first, uint32_t row
       if (r > 0) step.recorder.barrier();
       p.first_row = first + r;
       p.rows = std::min(most, rows - r);
-      step.recorder.dispatch(tile, piece.set, &p, sizeof p, (p.rows + tile_rows - 1) / tile_rows, groups.y,
+      step.recorder.dispatch(tile, piece.prompt, &p, sizeof p, (p.rows + tile_rows - 1) / tile_rows, groups.y,
                              groups.z, {Pace::prompt, per_row * p.rows});
     }
   }
 }
 
-void CommandMaker::Product::pairs(StepState& step, uint32_t first, uint32_t rows) const {
+void CommandMaker::Product::pairs(StepState& step, uint32_t first, uint32_t rows, RowKind kind) const {
+  const bool exact = kind == RowKind::exact;
+  uint32_t stack = 0;
+  for (const Piece& piece : pieces) stack += piece.part.experts;
   for (const Piece& piece : pieces) {
-    ProductPush p = push;
+    ProductPush p = exact ? exact_push : prompt_push;
     p.count = piece.part.rows;
     p.first_expert = piece.part.first_expert;
     p.experts = piece.part.experts;
     p.row_base = first;
     p.rows = rows * p.used;
-    const Groups groups((p.count + gemv_rows - 1) / gemv_rows);
-    step.recorder.dispatch(one, piece.set, &p, sizeof p, p.rows, groups.y, groups.z,
-                           {Pace::product, 2.0 * p.rows * p.count * p.cols});
+    const uint32_t each = exact ? gemv_rows : tile_rows;
+    const Groups groups((p.count + each - 1) / each);
+    step.recorder.dispatch(
+        exact ? one : tile, exact ? piece.exact : piece.prompt, &p, sizeof p,
+        exact ? p.rows : most_tiles(p.rows, stack), groups.y, groups.z,
+        {exact ? Pace::product : Pace::prompt, 2.0 * p.rows * p.count * p.cols * p.experts / stack});
   }
+}
+
+bool CommandMaker::integers_for(Weight w) const {
+  return w && multiplies_integers(device_.residence().weights[w.id - 1].type);
+}
+
+std::shared_ptr<CommandMaker::Rounding> CommandMaker::rounding(const Bound& input, uint32_t cols,
+                                                               std::initializer_list<Weight> weights) {
+  auto made = std::make_shared<Rounding>();
+  const Variants& v = device_.variants();
+  const bool any = std::any_of(weights.begin(), weights.end(), [this](Weight w) { return integers_for(w); });
+  made->exact = any && v.integer_rows;
+  made->prompt = any && v.integer_prompts;
+  if (!made->exact && !made->prompt) return made;
+  const Bound out = rounded();
+  made->push = {cols, input.at, out.at, 0, 0};
+  made->set = set({{input_at, input.range}, {output_at, out.range}});
+  made->pipeline = pipeline("round", {});
+  return made;
 }
 
 std::shared_ptr<CommandMaker::Product> CommandMaker::product(Weight w, const Sources& s,
                                                              const ProductOptions& o) {
   const WeightHome& home = device_.residence().weights[w.id - 1];
+  const Variants& v = device_.variants();
+  const bool integers = integers_for(w), integer_rows = integers && v.integer_rows,
+             integer_prompts = integers && v.integer_prompts;
+  const Bound bytes = integer_rows || integer_prompts ? rounded() : Bound{};
   auto made = std::make_shared<Product>();
-  for (const WeightPart& p : home.parts) {
+  const auto bindings_of = [&](const WeightPart& p, const Bound& input, const Bound& second) {
     std::vector<std::pair<uint32_t, Range>> list{
-        {weights_at, part(p)}, {input_at, s.input.range}, {output_at, s.output.range}};
+        {weights_at, part(p)}, {input_at, input.range}, {output_at, s.output.range}};
     if (s.vector.range.buffer != nullptr) list.emplace_back(vector_at, s.vector.range);
-    if (s.second.range.buffer != nullptr) list.emplace_back(second_at, s.second.range);
-    made->pieces.push_back({set(list), p});
+    if (second.range.buffer != nullptr) list.emplace_back(second_at, second.range);
+    return set(list);
+  };
+  const Bound &row_input = integer_rows ? bytes : s.input, &prompt_input = integer_prompts ? bytes : s.input;
+  const Bound& prompt_second = o.used > 0 ? o.groups : s.second;
+  const bool alike = integer_rows == integer_prompts && o.used == 0;
+  for (const WeightPart& p : home.parts) {
+    const VkDescriptorSet rows = bindings_of(p, row_input, s.second);
+    made->pieces.push_back({rows, alike ? rows : bindings_of(p, prompt_input, prompt_second), p});
   }
-  ProductPush& push = made->push;
+  ProductPush& push = made->exact_push;
   push.cols = home.cols;
   push.row_bytes = static_cast<uint32_t>(home.row_bytes);
-  push.x_at = s.input.at;
+  push.x_at = row_input.at;
   push.y_at = s.output.at;
   push.bias_at = s.vector.at;
   push.other_at = push.route_at = s.second.at;
@@ -96,12 +150,17 @@ std::shared_ptr<CommandMaker::Product> CommandMaker::product(Weight w, const Sou
   push.flags = o.flags;
   push.act = static_cast<uint32_t>(o.act);
   push.used = std::max(1U, o.used);
-  const std::string type = shader_type(home.type);
-  const std::string gemv = (device_.driver().subgroups ? "gemv_subgroup." : "gemv.") + type;
-  made->one = pipeline(gemv, {threads, 1, o.used > 0 ? 1U : 0U});
-  if (o.used > 0) return made;
-  made->four = pipeline(gemv, {threads, gemv_cols, 0});
-  made->tile = pipeline("tile." + type, {});
+  made->prompt_push = push;
+  made->prompt_push.x_at = prompt_input.at;
+  made->prompt_push.other_at = made->prompt_push.route_at = prompt_second.at;
+  const std::string type = "." + shader_type(home.type);
+  const std::string gemv =
+      std::string(integer_rows ? "gemv_integer" : "gemv") + (v.subgroups ? "_subgroup" : "") + type;
+  const uint32_t experts = o.used > 0 ? 1 : 0;
+  made->one = pipeline(gemv, {threads, 1, experts});
+  if (layout_.rows == 1) return made;  // the kernels for several rows are of no use
+  if (o.used == 0) made->four = pipeline(gemv, {threads, gemv_cols, 0});
+  made->tile = pipeline((integer_prompts ? "tile_integer" : "tile") + type, {experts});
   return made;
 }
 

@@ -16,22 +16,47 @@ struct ProductPush {
 };
 enum ProductFlag : uint32_t { with_bias = 1, add_second = 2, gate_second = 4, rows_are_pairs = 8 };
 
+// What a rounding or a product computes with: rows that continue sequences, or rows of prompts.
+enum class RowKind : uint8_t { exact, prompt };
+
+// Rows that fill the aim of a submission, in multiples of `unit`.
+uint32_t rows_of_aim(StepState& step, Pace pace, double units_per_row, uint32_t unit);
+
+struct CommandMaker::Rounding {
+  struct Push {
+    uint32_t cols = 0, x_at = 0, y_at = 0, first_row = 0, rows = 0;
+  };
+  VkDescriptorSet set = nullptr;
+  VkPipeline pipeline = nullptr;
+  Push push;
+  bool exact = false, prompt = false;  // which kinds of rows need it
+
+  // Rows of the step.
+  void record(StepState& step) const;
+  // Rows [first, first + rows) of the input, of one kind.
+  void record(StepState& step, uint32_t first, uint32_t rows, RowKind kind) const;
+
+ private:
+  void round(StepState& step, uint32_t first, uint32_t rows) const;
+};
+
 struct CommandMaker::ProductOptions {
   uint32_t y_cols = 0;
   float scale = 1, soft_cap = 0;
   Act1 act = Act1::none;
   uint32_t flags = 0;
   uint32_t used = 0;  // experts per row; 0: one matrix
+  Bound groups;       // with experts: the pairs of prompts by expert
 };
 
-// x·Wᵀ prepared: one descriptor set per part of the matrix.
+// x·Wᵀ prepared: descriptor sets per part of the matrix, for each kind of rows.
 struct CommandMaker::Product {
   struct Piece {
-    VkDescriptorSet set = nullptr;
+    VkDescriptorSet exact = nullptr, prompt = nullptr;
     WeightPart part;
   };
   std::vector<Piece> pieces;
-  ProductPush push;
+  ProductPush exact_push, prompt_push;
   VkPipeline one = nullptr, four = nullptr, tile = nullptr;
 
   // Rows of the step, each with the kernels of its kind.
@@ -39,8 +64,9 @@ struct CommandMaker::Product {
   // Rows [first, first + rows) with the kernels of generation.
   void exact(StepState& step, uint32_t first, uint32_t rows) const;
   void prompt(StepState& step, uint32_t first, uint32_t rows) const;
-  // Pairs of rows [first, first + rows) and their experts; pair 0 is that of the first row.
-  void pairs(StepState& step, uint32_t first, uint32_t rows) const;
+  // Pairs of rows [first, first + rows) and their experts; pair 0 is that of the first row. Pairs of prompts
+  // must have been put together by expert before.
+  void pairs(StepState& step, uint32_t first, uint32_t rows, RowKind kind) const;
 };
 
 // y and z of a dispatch over `groups` work groups, more of which may be needed than one dimension takes.

@@ -26,7 +26,8 @@ void Clock::learn(const std::array<double, 4>& units, double measured) {
   }
 }
 
-Recorder::Recorder(const Gpu& gpu, VkPipelineLayout layout) : gpu_(gpu), layout_(layout) {
+Recorder::Recorder(const Gpu& gpu, VkPipelineLayout layout, double aim)
+    : gpu_(gpu), layout_(layout), clock_(aim) {
   const DeviceApi& api = gpu_.api();
   VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.queueFamilyIndex = gpu_.capabilities().queue_family;
@@ -107,7 +108,7 @@ void Recorder::copy(const Range& from, const Range& to) {
 }
 
 void Recorder::barrier() {
-  if (submissions_[used_ - 1].estimate >= Clock::aim_seconds) {
+  if (submissions_[used_ - 1].estimate >= clock_.aim()) {
     close(false);
     open();
   }

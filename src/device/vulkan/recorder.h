@@ -17,18 +17,21 @@ struct Work {
 };
 
 // How long work takes here, learned from finished submissions. Drivers end jobs that run for seconds, and a
-// desktop wants its turn: submissions aim at 100 ms.
+// desktop wants its turn: submissions aim at 100 ms, or at less after a device was lost.
 class Clock {
  public:
-  static constexpr double aim_seconds = 0.1;
+  static constexpr double usual_aim = 0.1;  // seconds
 
+  explicit Clock(double aim = usual_aim) : aim_(aim) {}
+  double aim() const noexcept { return aim_; }
   double seconds(Work work) const { return work.units * per_unit_[static_cast<size_t>(work.pace)]; }
   // `units`: of each kind, in a submission that took `measured` seconds.
   void learn(const std::array<double, 4>& units, double measured);
   // Units of a kind that fill the aim.
-  double units_of_aim(Pace pace) const { return aim_seconds / per_unit_[static_cast<size_t>(pace)]; }
+  double units_of_aim(Pace pace) const { return aim_ / per_unit_[static_cast<size_t>(pace)]; }
 
  private:
+  double aim_;
   // The first guess is a slow GPU: 20 and 50 GFLOP/s.
   std::array<double, 4> per_unit_{5e-11, 2e-11, 5e-11, 5e-11};
 };
@@ -41,7 +44,8 @@ struct Mark {
 // Command buffers of a step, submitted one after the other whenever the work in one reaches the aim.
 class Recorder {
  public:
-  Recorder(const Gpu& gpu, VkPipelineLayout layout);
+  // `aim`: seconds that a submission may take.
+  Recorder(const Gpu& gpu, VkPipelineLayout layout, double aim);
   ~Recorder();
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;

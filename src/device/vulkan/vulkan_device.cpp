@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
 #include "base/checked.h"
@@ -13,15 +12,11 @@
 namespace hearth::vulkan {
 namespace {
 
-std::string file_name(const PhysicalDevice& d) {
+// Of what is kept for a driver and a chip.
+std::string file_name(const PhysicalDevice& d, const char* what) {
   std::string name = "vulkan-";
   for (const uint8_t b : d.cache_id) name += fmt::format("{:02x}", b);
-  return name + ".pipelines";
-}
-
-bool plain_wanted() {
-  const char* value = std::getenv("HEARTH_VULKAN_PLAIN");
-  return value != nullptr && *value == '1';
+  return name + what;
 }
 
 // Needs more than the driver's budget leaves? Drivers would answer by moving memory to and fro.
@@ -40,17 +35,16 @@ void expect_room(const Gpu& gpu, uint64_t bytes) {
 
 Driver::Driver(std::shared_ptr<Instance> instance, const PhysicalDevice& device)
     : gpu(std::move(instance), device),
-      file(file_name(device)),
+      file(file_name(device, ".pipelines")),
       pipelines(gpu, file),
-      subgroups(device.capabilities.subgroup_arithmetic && !plain_wanted()),
-      compact(device.description.kind == ModuleDeviceKind::cpu) {}
+      choice(file_name(device, ".variants")) {}
 
-VulkanDevice::VulkanDevice(std::shared_ptr<Driver> driver) : driver_(std::move(driver)) {
+VulkanDevice::VulkanDevice(std::shared_ptr<Driver> driver, const Variants& variants, double aim)
+    : driver_(std::move(driver)), variants_(variants), aim_(aim) {
   const ModuleDevice& d = driver_->gpu.physical().description;
   info_.name = d.name;
   info_.description = fmt::format("{} ({})", d.description, d.driver);
-  info_.variants = driver_->subgroups ? "products: subgroup arithmetic, tiles in shared memory"
-                                      : "products: plain, tiles in shared memory";
+  info_.variants = describe(variants_);
   VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
   pool.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
   pool.queueFamilyIndex = driver_->gpu.capabilities().queue_family;

@@ -6,6 +6,8 @@
 #include "device/device.h"
 #include "device/vulkan/memory.h"
 #include "device/vulkan/pipelines.h"
+#include "device/vulkan/recorder.h"
+#include "device/vulkan/variants.h"
 #include "device/vulkan/weights.h"
 #include "device/vulkan/workspace.h"
 
@@ -18,9 +20,7 @@ struct Driver {
   Gpu gpu;
   PipelineFile file;
   Pipelines pipelines;
-  // Which variants are used; tests ask for others.
-  bool subgroups;  // products sum by subgroup arithmetic; HEARTH_VULKAN_PLAIN=1 forbids it
-  bool compact;    // attention with its loops kept, for drivers that compile for the CPU
+  PipelineFile choice;  // which variants were the fastest (trial.h)
 };
 
 // Keys and values of one cache group, layer by layer; a layer lies in one to four buffers of whole pages.
@@ -34,7 +34,8 @@ struct KvGroup {
 
 class VulkanDevice final : public Device {
  public:
-  explicit VulkanDevice(std::shared_ptr<Driver> driver);
+  // `aim`: seconds that a submission may take.
+  VulkanDevice(std::shared_ptr<Driver> driver, const Variants& variants, double aim);
   ~VulkanDevice() override;
 
   const DeviceInfo& info() const noexcept override { return info_; }
@@ -47,8 +48,14 @@ class VulkanDevice final : public Device {
   std::unique_ptr<Executable> prepare(const Program& program, const Layout& layout) override;
   void copy_page(uint32_t group, PageId from, PageId to) override;
 
+  // Submissions of the last step that was waited for.
+  uint32_t submissions() const { return submissions_; }
+  void note_submissions(uint32_t count) { submissions_ = count; }
+
   // What executables use.
   Driver& driver() const { return *driver_; }
+  const Variants& variants() const { return variants_; }
+  double aim() const { return aim_; }
   const Residence& residence() const { return residence_; }
   const Blocks& weights() const { return weights_; }
   const WeightView& view(Weight w) const { return views_[w.id - 1]; }
@@ -64,6 +71,8 @@ class VulkanDevice final : public Device {
   void copy_now(const Range& from, const Range& to);
 
   std::shared_ptr<Driver> driver_;
+  Variants variants_;
+  double aim_;
   DeviceInfo info_;
   Residence residence_;
   Blocks weights_;
@@ -71,6 +80,7 @@ class VulkanDevice final : public Device {
   std::vector<KvGroup> kv_;
   Buffer arena_, scratch_, staging_, results_;
   VkCommandPool pool_ = nullptr;
+  uint32_t submissions_ = 0;
 };
 
 }  // namespace hearth::vulkan

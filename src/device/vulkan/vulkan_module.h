@@ -16,7 +16,10 @@ class VulkanModule final : public Module {
   VulkanModule();
 
   std::vector<ModuleDevice> devices() override;
-  std::unique_ptr<Device> open(uint32_t index) override;
+  std::unique_ptr<Device> open(uint32_t index, const OpenOptions& options) override;
+
+  // Throws Error(not_found) where there is no such device.
+  std::shared_ptr<Driver> driver(uint32_t index);
 
   Instance& instance();
 

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "base/checked.h"
+#include "device/vulkan/pipelines.h"
 #include "tensor/codebooks.h"
 
 namespace hearth::vulkan {
@@ -128,6 +129,12 @@ std::string shader_type(DType type) {
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return name;
+}
+
+bool multiplies_integers(DType type) {
+  const std::string name = "gemv_integer." + shader_type(type);
+  const auto all = shaders();
+  return std::any_of(all.begin(), all.end(), [&](const Shader& s) { return s.name == name; });
 }
 
 }  // namespace hearth::vulkan

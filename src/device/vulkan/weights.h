@@ -41,6 +41,9 @@ std::vector<uint16_t> codebooks();
 // The name of a type in the names of shaders: "q4_k".
 std::string shader_type(DType type);
 
+// Whether there are kernels that multiply the type as integers.
+bool multiplies_integers(DType type);
+
 // Why the device cannot run an operation.
 std::optional<Refusal> refuse(const Op& op, const Program& program, KvTypes kv, const Capabilities& limits);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "device/vulkan/weights.h"
 
 namespace hearth::vulkan {
 namespace {
@@ -20,12 +21,22 @@ struct Measure {
 
   static void grow(uint64_t& part, uint64_t bytes) { part = std::max(part, bytes); }
 
+  // The input of products, where one of them may be computed in integers. Which kernels a device chooses does
+  // not change the plan.
+  void round(uint32_t cols, uint64_t count, std::initializer_list<Weight> weights) const {
+    for (const Weight weight : weights) {
+      if (weight && multiplies_integers(program.weights[weight.id - 1].type))
+        grow(w.rounded, align_up(count * rounded_words(cols) * sizeof(uint32_t), 256));
+    }
+  }
+
   void operator()(const Embed& o) const { grow(w.embedded, floats(rows * o.out.cols)); }
   void operator()(const Norm&) const {}
-  void operator()(const Linear&) const {}
+  void operator()(const Linear& o) const { round(o.in.cols, rows, {o.weight}); }
   void operator()(const Combine&) const {}
-  void operator()(const Gated&) const {}
+  void operator()(const Gated& o) const { round(o.in.cols, rows, {o.gate, o.up}); }
   void operator()(const Qkv& o) const {
+    round(o.in.cols, rows, {o.wq, o.wk, o.wv});
     grow(w.keys, floats(rows * o.heads.kv_heads * o.heads.k_size));
     grow(w.values, floats(rows * o.heads.kv_heads * o.heads.v_size));
   }
@@ -33,14 +44,27 @@ struct Measure {
     grow(w.parts, floats(std::min<uint64_t>(rows, most_exact_rows) * o.heads.q_heads * most_chunks *
                          (o.heads.v_size + 2)));
   }
-  void operator()(const Route& o) const { grow(w.scores, floats(rows * o.experts)); }
+  void operator()(const Route& o) const {
+    round(o.in.cols, rows, {o.router});
+    grow(w.scores, floats(rows * o.experts));
+  }
   void operator()(const Experts& o) const {
     const uint64_t pairs = std::min<uint64_t>(rows, expert_rows) * o.used;
     grow(w.hidden, floats(pairs * o.hidden));
     grow(w.mixed, floats(pairs * o.out.cols));
+    round(o.in.cols, rows, {o.gate, o.up});
+    round(o.hidden, pairs, {o.down});
+    const auto stack = static_cast<uint32_t>(program.weights[o.gate.id - 1].shape.stack);
+    grow(w.groups, floats(pairs + 1 + 3 * uint64_t{most_tiles(static_cast<uint32_t>(pairs), stack)}));
   }
-  void operator()(const Logits& o) const { grow(w.gathered, floats(rows * o.in.cols)); }
-  void operator()(const Pool& o) const { grow(w.gathered, floats(rows * o.in.cols)); }
+  void operator()(const Logits& o) const {
+    round(o.in.cols, rows, {o.weight});
+    grow(w.gathered, floats(rows * o.in.cols));
+  }
+  void operator()(const Pool& o) const {
+    round(o.in.cols, rows, {o.classifier});
+    grow(w.gathered, floats(rows * o.in.cols));
+  }
   void operator()(const Transfer& o) const {
     w.crossing += floats(rows * (o.to_host ? o.in.cols : o.out.cols));
   }
@@ -83,6 +107,10 @@ StepTables step_tables(const Program& program, uint32_t rows) {
   t.pages = take(page_words * static_cast<uint32_t>(program.caches.size()));
   return t;
 }
+
+uint32_t rounded_words(uint32_t cols) { return cols / 4 + (cols / 32 + 3) / 4 * 4; }
+
+uint32_t most_tiles(uint32_t pairs, uint32_t experts) { return std::min(pairs, experts) + pairs / 64; }
 
 Workspace workspace_of(const Program& program, uint32_t rows) {
   Workspace w;

@@ -12,13 +12,17 @@ struct Workspace {
   uint64_t hidden = 0, mixed = 0;  // of Experts, [pairs × hidden], [pairs × width]
   uint64_t gathered = 0;           // rows whose results are wanted
   uint64_t parts = 0;              // chunks of attention of the exact rows
+  uint64_t rounded = 0;            // activations as bytes, of the operation under way
+  uint64_t groups = 0;             // pairs of a row and an expert, put together by expert
   uint64_t steps = 0;              // the step's tables
   // Near the CPU:
   uint64_t embedded = 0;  // rows of the embedding table
   uint64_t crossing = 0;  // copies of activations that cross to or from other devices
   uint64_t upload = 0;    // weights on their way
 
-  uint64_t device() const { return keys + values + scores + hidden + mixed + gathered + parts + steps; }
+  uint64_t device() const {
+    return keys + values + scores + hidden + mixed + gathered + parts + rounded + groups + steps;
+  }
   uint64_t host() const { return steps + embedded + crossing + upload; }
 };
 Workspace workspace_of(const Program& program, uint32_t rows);
@@ -27,6 +31,11 @@ uint32_t rows_of(const Program& program, uint64_t bytes);
 
 // Rows of an Experts operation that are computed together.
 inline constexpr uint32_t expert_rows = 256;
+// Words of a row of rounded activations (shaders/product.glsl).
+uint32_t rounded_words(uint32_t cols);
+// Tiles of `pairs` pairs that are put together by expert, at most (shaders/group.glsl).
+uint32_t most_tiles(uint32_t pairs, uint32_t experts);
+
 // Chunks of a row's pages at most (attend.glsl).
 inline constexpr uint32_t most_chunks = 16;
 

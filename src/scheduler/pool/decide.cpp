@@ -83,6 +83,8 @@ void WorkerPool::load(Job& job) {
   const Need need = need_of(job.spec);
   worker.takes = need.takes;
   worker.spec.load.budgets = need.budgets;
+  const auto halved = halvings_.find(key);
+  if (halved != halvings_.end()) worker.spec.load.halvings = halved->second;
   worker.keep_alive = policy_.keep_alive;
   try {
     worker.handle = factory_.start(std::move(events));

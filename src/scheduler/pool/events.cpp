@@ -30,6 +30,8 @@ void WorkerPool::on_message(const std::string& key, uint64_t number, FromChild m
                              !std::is_same_v<M, from_child::Inspected> &&
                              !std::is_same_v<M, from_child::Surveyed>) {
           if constexpr (std::is_same_v<M, from_child::Failed>) {
+            if (m.id.value == 0 && m.code == Code::device_lost && worker->phase == Worker::Phase::ready)
+              return on_lost_device(*worker, m);
             if (m.id.value == 0) return on_failed_load(*worker, m);
           }
           on_piece(*worker, m.id, std::move(m));
@@ -114,6 +116,32 @@ bool WorkerPool::try_again(Worker& worker, Job& job, const from_child::Failed& w
   worker.full_at = worker.open();
   job.running = false;
   return true;
+}
+
+// A driver that ended a job for taking too long may bear shorter ones: requests that have not been answered
+// in part wait for one more worker, whose steps are half as large. A worker that was halved already was that
+// one; the next begins anew.
+void WorkerPool::on_lost_device(Worker& worker, const from_child::Failed& why) {
+  const bool again = worker.spec.load.halvings == 0;
+  Error error(why.code, fmt::format("{} lost its device: {}", worker.spec.name, why.message), why.remedy);
+  if (!again) error.message += "; so it did with steps of half the size";
+  spdlog::warn("{}{}", error.message, again ? "; it is loaded once more, with steps of half the size" : "");
+  if (again) {
+    halvings_[worker.spec.key] = 1;
+  } else {
+    halvings_.erase(worker.spec.key);
+  }
+  for (const RequestId id : std::exchange(worker.running, {})) {
+    Job& job = jobs_.at(id);
+    if (again && !job.answered) {
+      job.running = false;
+    } else {
+      fail(id, error);
+    }
+  }
+  worker.cancelled.clear();
+  stop(worker);
+  decide();
 }
 
 void WorkerPool::on_end(const std::string& key, uint64_t number, const std::string& how) {

@@ -68,6 +68,7 @@ class WorkerPool {
   void on_final(Worker& worker, Job& job, Piece piece);
   bool try_again(Worker& worker, Job& job, const from_child::Failed& why);
   void lose(Worker& worker, const std::string& how, bool again);
+  void on_lost_device(Worker& worker, const from_child::Failed& why);
 
   // watch.cpp: workers that hang
   void begin_watch(Worker& worker);
@@ -111,6 +112,8 @@ class WorkerPool {
   std::map<std::string, Worker> workers_;  // by key: one process per weights, stopping ones included
   // Models whose load ran out of memory beside others, and whether room was made for the second try.
   std::map<std::string, bool> short_of_memory_;
+  std::map<std::string, uint32_t>
+      halvings_;  // by key: models whose steps are smaller since a device was lost
   uint64_t last_request_ = 0, last_worker_ = 0;
   bool closing_ = false;
   std::optional<Time> patience_ends_;

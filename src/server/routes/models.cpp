@@ -104,6 +104,7 @@ json::object resident_json(House& house, const Resident& r) {
           {"context_length", r.ready.context},
           {"device", r.ready.device},
           {"buffers", std::move(buffers)},
+          {"notes", json::value_from(r.ready.notes)},
           {"running", r.running},
           {"waiting", r.waiting}};
 }

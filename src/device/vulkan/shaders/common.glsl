@@ -4,6 +4,13 @@
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #endif
+#ifdef INTEGER
+// OpSDot of four packed bytes each. glslc has had a function for it only since 2025.
+#extension GL_EXT_spirv_intrinsics : require
+spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019], id = 4450)
+int signed_dot(int a, int b, spirv_literal int format);
+int dot4(uint a, uint b) { return signed_dot(int(a), int(b), 0); }
+#endif
 
 // Bindings are the same for every shader (pipelines.h lists them): 0 weights, 1 input, 2 output, 3 vector (bias or
 // gain), 4 second input, 5 the step's tables, 6 the cache. Each shader declares those that it uses.

@@ -13,28 +13,48 @@ shared float part[ROWS * COLS * 64];
 shared float part[ROWS * COLS * THREADS];
 #endif
 
-void main() {
-  const uint t = gl_LocalInvocationID.x;
-  // Neighbours in x share their weights.
-  const uint r0 = (gl_WorkGroupID.y + gl_WorkGroupID.z * gl_NumWorkGroups.y) * ROWS;
-  const uint c0 = gl_WorkGroupID.x * COLS;  // relative to first_row
-  if (r0 >= count) return;
-  uint base = 0;
-  if (EXPERTS != 0) {
-    uint pair = first_row + c0, row = row_base + pair / used;
-    uint e = uint(other[route_at + row * 2u * used + pair % used]);
-    if (e < first_expert || e >= first_expert + experts) return;
-    base = (e - first_expert) * count * row_bytes;
+// Of up to four columns; arrays whose size is a constant of the pipeline confuse the optimiser.
+float acc[8];
+uint x_row[4];  // where the activation rows begin
+
+// sum() adds the products of a thread to acc.
+#ifdef INTEGER
+uint x_begin(uint row) { return x_at + row * row_words(); }
+
+// 32 values per turn, sixteen each from two places of a block: a group shares its scale.
+void sum(uint base, uint r0) {
+  const uint pieces = cols / 32u, run = max(GAP, 16u);
+  for (uint q = gl_LocalInvocationID.x; q < pieces; q += THREADS) {
+    uint block = q / (VALUES / 32u), p = q % (VALUES / 32u), e0 = p * 16u / run * (2u * run) + p * 16u % run;
+    [[dont_unroll]] for (uint part_of = 0; part_of < 2u; ++part_of) {
+      const uint e = e0 + part_of * run, column = block * VALUES + e;
+      uvec4 w[ROWS];
+      vec2 s[ROWS];
+      [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+        uint at = base + min(r0 + r, count - 1u) * row_bytes + block * BYTES;
+        w[r] = uvec4(levels4(at, e), levels4(at, e + 4u), levels4(at, e + 8u), levels4(at, e + 12u));
+        s[r] = scales(at, e);
+      }
+      [[unroll]] for (uint c = 0; c < COLS; ++c) {
+        const uvec4 x = x_words4[(x_row[c] + column / 4u) / 4u];
+        const float d = scale_of(x_row[c], column);
+        const float total = MINIMA ? float(sum_of_bytes(x)) : 0.0;
+        [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+          int i = dot4(w[r].x, x.x) + dot4(w[r].y, x.y) + dot4(w[r].z, x.z) + dot4(w[r].w, x.w);
+          precise float v = s[r].x * float(i);
+          if (MINIMA) v = fma(-s[r].y, total, v);
+          acc[r * COLS + c] = fma(d, v, acc[r * COLS + c]);
+        }
+      }
+    }
   }
-  uint x_row[COLS];
-  [[unroll]] for (uint c = 0; c < COLS; ++c) {
-    uint n = first_row + min(c0 + c, rows - 1u);
-    x_row[c] = x_at / 4u + (EXPERTS != 0 && (flags & 8u) == 0u ? row_base + n / used : n) * (cols / 4u);
-  }
-  precise float acc[ROWS * COLS];
-  [[unroll]] for (uint i = 0; i < ROWS * COLS; ++i) acc[i] = 0.0;
+}
+#else
+uint x_begin(uint row) { return x_at / 4u + row * (cols / 4u); }
+
+void sum(uint base, uint r0) {
   const uint pieces = cols / 8u;
-  for (uint q = t; q < pieces; q += THREADS) {
+  for (uint q = gl_LocalInvocationID.x; q < pieces; q += THREADS) {
     uint block = q / (VALUES / 8u), p = q % (VALUES / 8u);
     uint e = p * 4u / GAP * (2u * GAP) + p * 4u % GAP;
     uint xe = (block * VALUES + e) / 4u;
@@ -60,6 +80,28 @@ void main() {
       }
     }
   }
+}
+#endif
+
+void main() {
+  const uint t = gl_LocalInvocationID.x;
+  // Neighbours in x share their weights.
+  const uint r0 = (gl_WorkGroupID.y + gl_WorkGroupID.z * gl_NumWorkGroups.y) * ROWS;
+  const uint c0 = gl_WorkGroupID.x * COLS;  // relative to first_row
+  if (r0 >= count) return;
+  uint base = 0;
+  if (EXPERTS != 0) {
+    uint pair = first_row + c0, row = row_base + pair / used;
+    uint e = uint(other[route_at + row * 2u * used + pair % used]);
+    if (e < first_expert || e >= first_expert + experts) return;
+    base = (e - first_expert) * count * row_bytes;
+  }
+  [[unroll]] for (uint c = 0; c < COLS; ++c) {
+    uint n = first_row + min(c0 + c, rows - 1u);
+    x_row[c] = x_begin(EXPERTS != 0 ? row_of_pair(n) : n);
+  }
+  [[unroll]] for (uint i = 0; i < ROWS * COLS; ++i) acc[i] = 0.0;
+  sum(base, r0);
 #ifdef SUBGROUP
   [[unroll]] for (uint i = 0; i < ROWS * COLS; ++i) {
     float s = subgroupAdd(acc[i]);

@@ -2,12 +2,21 @@
 // A type is one file of types/: VALUES per block, BYTES per block, GAP (below) and decode4(at, e), the values e..e+3
 // (e a multiple of 4) of the block that begins at byte `at`. Values e and e + GAP come from the same bytes of a block, so
 // that a thread which takes both reads these once.
+// A type that can be multiplied as integers also has levels4(at, e), four levels as signed bytes, and scales(at, e), scale
+// and minimum of the GROUP of values to which e belongs: value = scale · level − minimum; without MINIMA the latter is 0.
+// INTEGER: the input is what round.glsl made of the activations.
 layout(binding = 0) readonly buffer Weights32 { uint w32[]; };
 layout(binding = 0) readonly buffer Weights16 { uint16_t w16[]; };
+#ifdef INTEGER
+layout(binding = 1) readonly buffer Rounded { uint x_words[]; };
+layout(binding = 1) readonly buffer Rounded4 { uvec4 x_words4[]; };
+#else
 layout(binding = 1) readonly buffer Input { vec4 x4[]; };
+#endif
 layout(binding = 2) buffer Output { float y[]; };
 layout(binding = 3) readonly buffer Bias { float bias[]; };
 layout(binding = 4) readonly buffer Other { float other[]; };
+layout(binding = 4) readonly buffer Groups { uint groups[]; };  // of group.glsl
 layout(binding = 5) readonly buffer Step { uint steps[]; };
 
 layout(push_constant) uniform Push {
@@ -32,6 +41,22 @@ uint u16_at(uint at) { return uint(w16[at >> 1]); }
 uint u32_at2(uint at) { return u16_at(at) | (u16_at(at + 2u) << 16); }  // two-byte alignment
 uint u32_at4(uint at) { return w32[at >> 2]; }
 float f16_at(uint at) { return half_at(u16_at(at)); }
+
+// Bytes of q less those of n, all of them below 128.
+uint lowered(uint q, uint n) { return ((q | 0x80808080u) - n) ^ 0x80808080u; }
+vec4 scaled4(vec2 s, uint levels) { return s.x * signed_bytes(levels) - s.y; }
+
+#ifdef INTEGER
+// A row of rounded activations: four bytes a word, then a float per 32 columns, padded to whole uvec4.
+uint row_words() { return cols / 4u + (cols / 32u + 3u) / 4u * 4u; }
+float scale_of(uint x_row, uint column) { return uintBitsToFloat(x_words[x_row + cols / 4u + column / 32u]); }
+int sum_of_bytes(uvec4 x) {
+  return dot4(x.x, 0x01010101u) + dot4(x.y, 0x01010101u) + dot4(x.z, 0x01010101u) + dot4(x.w, 0x01010101u);
+}
+#endif
+
+// Of a product with experts: the row is a pair of a row and one of its experts.
+uint row_of_pair(uint pair) { return (flags & 8u) == 0u ? row_base + pair / used : pair; }
 
 float finished(float sum, uint column, uint at) {
   precise float v = sum * scale;

@@ -1,10 +1,10 @@
-// Values of a nibble in four bytes; `table` holds four of the sixteen levels a word.
-vec4 levels_of(uvec4 table, uint q) {
-  vec4 v;
+// Levels of the nibbles of four bytes, as signed bytes; `table` holds four of the sixteen levels a word.
+uint levels_of(uvec4 table, uint q) {
+  uint v = 0u;
   [[unroll]] for (int i = 0; i < 4; ++i) {
     uint n = (q >> (8 * i)) & 15u;
     uint word = n < 8u ? (n < 4u ? table.x : table.y) : (n < 12u ? table.z : table.w);
-    v[i] = float(bitfieldExtract(int(word), int(n & 3u) * 8, 8));
+    v |= ((word >> (8u * (n & 3u))) & 255u) << (8 * i);
   }
   return v;
 }

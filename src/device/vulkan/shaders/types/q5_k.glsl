@@ -1,10 +1,11 @@
 #include "types/scale_min.glsl"
 // f16 d, f16 dmin, sc[12], h[32], q[128]: as Q4_K, bit j of h is the fifth bit.
-const uint VALUES = 256, BYTES = 176, GAP = 32;
-vec4 decode4(uint at, uint e) {
+const uint VALUES = 256, BYTES = 176, GAP = 32, GROUP = 32;
+const bool MINIMA = true;
+uint levels4(uint at, uint e) {
   uint j = e / 32u;
   uint q = (u32_at4(at + 48u + e / 64u * 32u + e % 32u) >> (j % 2u * 4u)) & 0x0f0f0f0fu;
-  q |= ((u32_at4(at + 16u + e % 32u) >> j) & 0x01010101u) << 4;
-  vec2 d = unpackHalf2x16(u32_at4(at)) * scale_min(at + 4u, j);
-  return d.x * unsigned_bytes(q) - d.y;
+  return q | (((u32_at4(at + 16u + e % 32u) >> j) & 0x01010101u) << 4);
 }
+vec2 scales(uint at, uint e) { return unpackHalf2x16(u32_at4(at)) * scale_min(at + 4u, e / 32u); }
+vec4 decode4(uint at, uint e) { return scaled4(scales(at, e), levels4(at, e)); }

@@ -1,0 +1,174 @@
+#include "device/vulkan/trial.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "base/error.h"
+
+namespace hearth::vulkan {
+namespace {
+
+constexpr uint32_t prompt_rows = 64, format = 1;
+constexpr int passes = 4;
+// Rounding to bytes loses less than a fiftieth of the largest result; what is wrong loses much more.
+constexpr double tolerance = 0.05;
+
+// A product of one weight with some rows, and what it gave.
+struct Setup {
+  uint32_t side = 0;  // rows and columns of the weight
+  Program program;
+  std::vector<std::byte> weight, table;
+  Layout layout;
+};
+struct Outcome {
+  std::vector<float> row, prompt;
+  double row_seconds = 0, prompt_seconds = 0;
+};
+
+class Total final : public TraceSink {
+ public:
+  void record(const TraceEntry& entry) override { seconds += entry.seconds; }
+  double seconds = 0;
+};
+
+std::vector<std::byte> normal_weights(DType type, uint32_t rows, uint32_t side, float scale, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(size_t{rows} * side);
+  for (float& v : values) v = normal(random) * scale;
+  std::vector<std::byte> bytes(row_bytes(type, side).value_or(0) * rows);
+  type_info(type).round(values, bytes);
+  return bytes;
+}
+
+Setup make_setup(uint32_t side) {
+  Setup w;
+  w.side = side;
+  w.weight = normal_weights(DType::q4_k, side, side, 0.05F, 1);
+  w.table = normal_weights(DType::f32, prompt_rows, side, 1, 2);
+  Program& p = w.program;
+  p.acts = {{side}, {side}};
+  p.weights = {{"trial.table", DType::f32, {prompt_rows, side, 1}},
+               {"trial.weight", DType::q4_k, {side, side, 1}}};
+  p.ops = {Embed{{1, side}, {1}, 1}, Linear{{1, side}, {2, side}, {2}, {}, {}, Act1::none, 1},
+           Pool{{2, side}, PoolKind::none, {}, {}, side}};
+  p.layer_of.assign(p.ops.size(), 0);
+  p.outputs = side;
+  w.layout = lay_out(p, prompt_rows);
+  return w;
+}
+
+// Some equal steps with all of `rows`, after one that warms up; the fastest counts.
+double run(Executable& executable, uint32_t rows, bool exact, std::vector<float>& results) {
+  std::vector<TokenId> tokens;
+  std::vector<uint32_t> numbers;
+  for (uint32_t r = 0; r < rows; ++r) {
+    tokens.push_back({static_cast<int32_t>(r)});
+    numbers.push_back(r);
+  }
+  const std::vector<Slice> slices{{0, rows, 0}};
+  StepInputs in;
+  in.tokens = tokens;
+  in.positions = in.result_rows = numbers;
+  in.slices = slices;
+  in.exact_rows = exact ? rows : 0;
+  double best = std::numeric_limits<double>::infinity();
+  for (int pass = 0; pass <= passes; ++pass) {
+    Total total;
+    executable.trace(&total);
+    const auto begin = std::chrono::steady_clock::now();
+    executable.run(in);
+    const auto out = executable.results();
+    const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    executable.trace(nullptr);
+    results.assign(out.begin(), out.end());
+    if (pass > 0) best = std::min(best, total.seconds > 0 ? total.seconds : took);
+  }
+  return best;
+}
+
+Outcome try_one(const std::shared_ptr<Driver>& driver, const Variants& variants, const Setup& work) {
+  VulkanDevice device(driver, variants, Clock::usual_aim);
+  DeviceBuffers plan;
+  plan.buffers = {{BufferKind::weights, device.resident(work.program), false},
+                  {BufferKind::arena, work.layout.peak, false},
+                  {BufferKind::workspace, device.workspace(work.program, prompt_rows), false},
+                  {BufferKind::results, uint64_t{prompt_rows} * work.side * sizeof(float), false}};
+  device.reserve(plan, work.program);
+  const std::vector<std::byte>* data[] = {&work.table, &work.weight};
+  for (uint32_t i = 0; i < 2; ++i) {
+    const WeightInfo& w = work.program.weights[i];
+    device.load({i + 1}, {w.name, w.type, w.shape, *data[i]});
+  }
+  const auto executable = device.prepare(work.program, work.layout);
+  Outcome o;
+  o.row_seconds = run(*executable, 1, true, o.row);
+  o.prompt_seconds = run(*executable, prompt_rows, false, o.prompt);
+  return o;
+}
+
+bool alike(const std::vector<float>& a, const std::vector<float>& b) {
+  double largest = 0, difference = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::fabs(static_cast<double>(a[i])));
+    difference = std::max(difference, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+  }
+  return a.size() == b.size() && std::isfinite(difference) && difference <= tolerance * largest;
+}
+
+// The outcome on disk: a byte for the format, and one with a bit per variant.
+std::vector<std::byte> packed(const Variants& v) {
+  const unsigned bits = (v.subgroups ? 1U : 0U) | (v.integer_rows ? 2U : 0U) | (v.integer_prompts ? 4U : 0U);
+  return {static_cast<std::byte>(format), static_cast<std::byte>(bits)};
+}
+
+}  // namespace
+
+Variants try_variants(const std::shared_ptr<Driver>& driver, const Variants& variants) {
+  // Enough work that starting it counts little; a processor takes it for more.
+  const bool gpu = driver->gpu.physical().description.kind != ModuleDeviceKind::cpu;
+  const Setup work = make_setup(gpu ? 2048 : 256);
+  Variants best = variants;
+  best.subgroups = best.integer_rows = best.integer_prompts = false;
+  Outcome plain = try_one(driver, best, work);
+  double row = plain.row_seconds, prompt = plain.prompt_seconds;
+  if (variants.subgroups) {
+    Variants v = best;
+    v.subgroups = true;
+    const Outcome o = try_one(driver, v, work);
+    if (alike(plain.row, o.row) && o.row_seconds <= row) {
+      best.subgroups = true;
+      row = o.row_seconds;
+    }
+  }
+  if (driver->gpu.capabilities().int_dot) {
+    Variants v = best;
+    v.integer_rows = v.integer_prompts = true;
+    const Outcome o = try_one(driver, v, work);
+    best.integer_rows = alike(plain.row, o.row) && o.row_seconds < row;
+    best.integer_prompts = alike(plain.prompt, o.prompt) && o.prompt_seconds < prompt;
+  }
+  return best;
+}
+
+Variants measured_variants(const std::shared_ptr<Driver>& driver, const Variants& variants,
+                           PipelineFile& kept) {
+  const std::vector<std::byte> known = kept.read();
+  if (known.size() != 2 || known[0] != static_cast<std::byte>(format)) {
+    const Variants found = try_variants(driver, variants);
+    kept.write(packed(found));
+    return found;
+  }
+  const auto bits = static_cast<unsigned>(known[1]);
+  const bool dots = driver->gpu.capabilities().int_dot;
+  Variants v = variants;
+  v.subgroups = variants.subgroups && (bits & 1U) != 0;
+  v.integer_rows = dots && (bits & 2U) != 0;
+  v.integer_prompts = dots && (bits & 4U) != 0;
+  return v;
+}
+
+}  // namespace hearth::vulkan

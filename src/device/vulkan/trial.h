@@ -1,0 +1,19 @@
+#pragma once
+
+#include <memory>
+
+#include "device/vulkan/vulkan_device.h"
+
+namespace hearth::vulkan {
+
+// `variants` with the products that came out right and were the fastest when they were tried on this device:
+// one matrix of Q4_K with one row and with many, by subgroup arithmetic or not, in integers or floats. The
+// outcome is kept per driver and chip, so that results do not change from one process to the next; where no
+// file can be written, it is measured anew. `kept`: where the outcome is, Driver::choice.
+Variants measured_variants(const std::shared_ptr<Driver>& driver, const Variants& variants,
+                           PipelineFile& kept);
+
+// The trial itself. `variants`: what may be used.
+Variants try_variants(const std::shared_ptr<Driver>& driver, const Variants& variants);
+
+}  // namespace hearth::vulkan

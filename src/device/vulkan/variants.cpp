@@ -1,0 +1,69 @@
+#include "device/vulkan/variants.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace hearth::vulkan {
+namespace {
+
+void take_word(VariantWish& wish, std::string_view word) {
+  if (word.empty()) return;
+  if (word == "plain") {
+    wish.plain = true;
+    wish.integers = false;
+  } else if (word == "float" || word == "integer") {
+    wish.integers = word == "integer";
+  } else if (word == "compact" || word == "unrolled") {
+    wish.compact = word == "compact";
+  } else {
+    throw Error(Code::bad_request, fmt::format("HEARTH_VULKAN_VARIANTS: '{}' is no variant", word),
+                "use some of plain, float, integer, compact, unrolled, separated by commas");
+  }
+}
+
+}  // namespace
+
+VariantWish parse_variants(std::string_view words) {
+  VariantWish wish;
+  for (size_t at = 0; at <= words.size();) {
+    const size_t end = std::min(words.find(',', at), words.size());
+    take_word(wish, words.substr(at, end - at));
+    at = end + 1;
+  }
+  return wish;
+}
+
+VariantWish wished_variants() {
+  const char* value = std::getenv("HEARTH_VULKAN_VARIANTS");
+  return parse_variants(value != nullptr ? value : "");
+}
+
+Variants variants_of(const PhysicalDevice& device, const VariantWish& wish) {
+  const Capabilities& c = device.capabilities;
+  if (wish.integers.value_or(false) && !c.int_dot) {
+    throw Error(Code::unsupported,
+                fmt::format("{} has no integer dot products (shaderIntegerDotProduct)",
+                            device.description.description),
+                "leave 'integer' out of HEARTH_VULKAN_VARIANTS, or update the driver");
+  }
+  Variants v;
+  v.subgroups = c.subgroup_arithmetic && !wish.plain;
+  v.integer_rows = v.integer_prompts = wish.integers.value_or(false);
+  v.compact = wish.compact.value_or(device.description.kind == ModuleDeviceKind::cpu);
+  return v;
+}
+
+std::string describe(const Variants& v) {
+  const std::string sums = v.subgroups ? "subgroup arithmetic" : "sums in shared memory";
+  const char* integers = v.integer_rows && v.integer_prompts ? "integer products"
+                         : v.integer_rows                    ? "integer products for generation"
+                         : v.integer_prompts                 ? "integer products for prompts"
+                                                             : "float products";
+  return fmt::format("{}, {}, attention {}", sums, integers, v.compact ? "compact" : "unrolled");
+}
+
+}  // namespace hearth::vulkan

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "device/vulkan/gpu.h"
+
+namespace hearth::vulkan {
+
+// Which of several kernels for the same operations a device uses.
+struct Variants {
+  bool subgroups = false;  // products sum by subgroup arithmetic, else by a tree in shared memory
+  // Products in 8-bit integers where the type of the weights allows it: of rows that continue a sequence, of
+  // rows of prompts. Else in floats.
+  bool integer_rows = false, integer_prompts = false;
+  bool compact = false;  // attention with its loops kept, for drivers that compile for the CPU
+  friend bool operator==(const Variants&, const Variants&) = default;
+};
+
+// What is asked for, instead of what a measurement or the kind of device decides.
+struct VariantWish {
+  bool plain = false;            // neither subgroup arithmetic nor integers
+  std::optional<bool> integers;  // integer products, or none
+  std::optional<bool> compact;   // attention's loops kept, or unrolled
+};
+
+// Words separated by commas: plain, float, integer, compact, unrolled. Throws Error(bad_request) for others.
+VariantWish parse_variants(std::string_view words);
+// HEARTH_VULKAN_VARIANTS.
+VariantWish wished_variants();
+
+// What the device can do of it, integers only where they are asked for. Throws Error(unsupported) where the
+// driver lacks what is asked for.
+Variants variants_of(const PhysicalDevice& device, const VariantWish& wish);
+
+// "subgroup arithmetic, integers for prompts", for logs.
+std::string describe(const Variants& variants);
+
+}  // namespace hearth::vulkan

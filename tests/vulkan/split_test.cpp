@@ -1,0 +1,98 @@
+// A model divided between Vulkan and the CPU, either way round: the CPU's scores, and the memory of the plan.
+#include <gtest/gtest.h>
+
+#include "device/parts.h"
+#include "model/profile.h"
+#include "reference.h"
+#include "rig.h"
+
+namespace hearth::test {
+namespace {
+
+std::unique_ptr<Device> open_cpu() { return open_cpu_device({"", 2, true}); }
+
+RunOptions divided(bool gpu_first, std::optional<uint32_t> second) {
+  RunOptions o;
+  o.rows = 64;
+  o.second = second;
+  o.open = gpu_first ? &vulkan::open_first : &open_cpu;
+  o.open_second = gpu_first ? &open_cpu : &vulkan::open_first;
+  return o;
+}
+
+TEST(VulkanSplit, ScoresAreTheCpusWhicheverComesFirst) {
+  for (const char* name : {"llama", "mixtral", "qwen3-embed"}) {
+    const Reference r(fixture(name));
+    const uint32_t layers = bind_model(r.file()).hyper.layers;
+    RunOptions alone;
+    alone.rows = 64;
+    const auto wanted = Loaded(r, alone).scores(r.tokens(), true);
+    for (const bool gpu_first : {true, false}) {
+      for (const uint32_t n : {1U, layers}) {
+        SCOPED_TRACE(std::string(name) + (gpu_first ? ", Vulkan first, " : ", CPU first, ") +
+                     std::to_string(n) + " parts on the second");
+        Loaded model(r, divided(gpu_first, n));
+        const Plan& plan = model.engine().plan();
+        EXPECT_TRUE(plan.uses(0) && plan.uses(1));
+        EXPECT_GT(plan.crossing, 0U);
+        const auto got = model.scores(r.tokens(), true);
+        ASSERT_EQ(got.size(), wanted.size());
+        for (size_t i = 0; i < got.size(); ++i) EXPECT_LE(max_difference(got[i], wanted[i]), 1e-3);
+        const Distance d = distance(r.data, got);
+        EXPECT_LE(std::max(d.max_abs, d.cosine_loss), 1e-3);
+        for (size_t i = 0; i < 2; ++i)
+          EXPECT_EQ(model.engine().devices()[i]->reserved(), plan.devices[i].anonymous()) << "device " << i;
+      }
+    }
+  }
+}
+
+// What is predicted before anything is loaded is what the device takes: to the byte where the whole model is
+// on it, within the planner's bound where it is divided.
+TEST(VulkanSplit, ThePlanIsTheReality) {
+  struct Case {
+    KvTypes kv;
+    uint32_t context, parallel, rows;
+  };
+  const Case cases[] = {{{KvType::f16, KvType::f16}, 300, 2, 64},
+                        {{KvType::q8_0, KvType::q8_0}, 512, 1, 128}};
+  for (const char* name : {"llama", "mixtral"}) {
+    const Reference r(fixture(name));
+    const Gguf file = r.file();
+    for (const Case& c : cases) {
+      for (const std::optional<uint32_t> cut : {std::optional<uint32_t>{}, std::optional<uint32_t>{1}}) {
+        const BoundModel model = bind_model(file);
+        std::vector<std::unique_ptr<Device>> owned;
+        owned.push_back(vulkan::open_first());
+        if (cut) owned.push_back(open_cpu());
+        const MemoryProfile needs = profile(model, file, *owned.front());
+        std::vector<DeviceBudget> budgets;
+        std::vector<Device*> devices;
+        for (const auto& device : owned) {
+          DeviceBudget b{device->info().name, 8ULL << 30};
+          b.maps_weights = device->info().name == "cpu";
+          measure(b, model, needs, *device, c.kv);
+          budgets.push_back(b);
+          devices.push_back(device.get());
+        }
+        Wish wish{c.context, c.parallel, c.rows, c.kv};
+        wish.gpu_layers = cut;
+        Plan plan = std::get<Plan>(place(needs, budgets, wish));
+        const Plan predicted = plan;
+        Engine engine(bind_model(file), file, devices, std::move(plan), {});
+        for (size_t d = 0; d < devices.size(); ++d) {
+          const uint64_t held = devices[d]->reserved(), foretold = predicted.devices[d].anonymous();
+          EXPECT_EQ(held, engine.plan().devices[d].anonymous()) << name;
+          if (!cut) {
+            EXPECT_EQ(held, foretold) << name;
+          }
+          const uint64_t apart = held > foretold ? held - foretold : foretold - held;
+          EXPECT_LE(apart, std::max<uint64_t>(held / 50, 64ULL << 20)) << name;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hearth::test
