@@ -102,6 +102,8 @@ class Scout {
  public:
   Scout(Server& server, LoadRequest load) : server_(server), load_(std::move(load)) {
     Inventory inventory = take_inventory(*live_system());
+    const std::string attention = without_flash_attention(inventory.environment);
+    if (!attention.empty()) spdlog::warn("{}", attention);
     if (setting("DEVICES").empty() && !worth_probing(inventory)) {
       server_.show_devices(examine(inventory, {}));
       return;
