@@ -94,6 +94,8 @@ json::object rates_json(const MeasuredRates& r) {
   w.put("memory_gbs", r.memory_gbs);
   w.put("prompt_gflops", r.prompt_gflops);
   w.put("generation_gflops", r.generation_gflops);
+  w.put("others", r.load.others);
+  w.put("stolen", r.load.stolen);
   return w.object_;
 }
 
@@ -117,6 +119,8 @@ void read_rates(const Json& json, MeasuredRates& rates) {
   r.get("memory_gbs", rates.memory_gbs);
   r.get("prompt_gflops", rates.prompt_gflops);
   r.get("generation_gflops", rates.generation_gflops);
+  r.get("others", rates.load.others);
+  r.get("stolen", rates.load.stolen);
 }
 
 void read_lists(const Reader& r, ProbeVerdict& v) {

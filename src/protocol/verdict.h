@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/processor_load.h"
 
 // What a probe found out about one device through one backend: written by the child that tried it (or by its
 // parent where the child died), kept in the verdict cache, judged by `hardware`. Plain data.
@@ -44,6 +45,7 @@ struct MeasuredRates {
   double memory_gbs = 0;         // reading, 10^9 bytes/s
   double prompt_gflops = 0;      // a product with many rows
   double generation_gflops = 0;  // a product with one row
+  ProcessorLoad load = {};       // of the machine meanwhile
 };
 
 struct VerdictHeap {
