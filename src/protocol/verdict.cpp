@@ -76,6 +76,8 @@ json::object memory_json(const VerdictMemory& m) {
   w.put("total", m.total);
   w.put("usable", m.usable);
   w.put("largest_allocation", m.largest_allocation);
+  w.put("cache_piece", m.layer_cache.bytes);
+  w.put("cache_pieces", m.layer_cache.pieces);
   json::array heaps;
   for (const VerdictHeap& h : m.heaps) {
     Writer heap;
@@ -104,6 +106,8 @@ void read_memory(const Json& json, VerdictMemory& m) {
   r.get("total", m.total);
   r.get("usable", m.usable);
   r.get("largest_allocation", m.largest_allocation);
+  r.get("cache_piece", m.layer_cache.bytes);
+  r.get("cache_pieces", m.layer_cache.pieces);
   r.list("heaps", [&](const Reader& h) {
     VerdictHeap heap;
     h.get("bytes", heap.bytes);

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/processor_load.h"
+#include "plan/profile.h"
 
 // What a probe found out about one device through one backend: written by the child that tried it (or by its
 // parent where the child died), kept in the verdict cache, judged by `hardware`. Plain data.
@@ -57,6 +58,7 @@ struct VerdictHeap {
 struct VerdictMemory {
   uint64_t total = 0, usable = 0, largest_allocation = 0;
   std::vector<VerdictHeap> heaps = {};
+  PieceLimit layer_cache = {};  // of the keys and values of one layer
 };
 
 struct ProbeVerdict {

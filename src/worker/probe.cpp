@@ -205,6 +205,7 @@ void Prober::describe(const ModuleDevice& device, ProbeVerdict& to) const {
   to.driver = printable(device.driver);
   to.memory = {};
   to.memory.largest_allocation = device.largest_allocation;
+  to.memory.layer_cache = device.layer_cache;
   const bool shared = device.kind == ModuleDeviceKind::integrated || device.kind == ModuleDeviceKind::cpu;
   for (const MemoryHeap& h : device.heaps) {
     to.memory.heaps.push_back({h.bytes, h.free, h.device_local, h.host_visible});
