@@ -59,6 +59,7 @@ MachineProbe machine_probe(const Inventory& inventory) {
   m.threads = static_cast<uint32_t>(std::min<uint64_t>(uint_setting("THREADS", 0), 1024));
   for (const Gpu& gpu : inventory.gpus) {
     if (!gpu.gfx.empty()) m.gfx[gpu.address] = gpu.gfx;
+    if (gpu.kfd) m.nodes[gpu.address] = gpu.kfd->number;
   }
   return m;
 }
@@ -79,15 +80,24 @@ KnownDevices probed_devices(const std::function<void()>& progress, const std::at
   return judged(std::move(known.inventory), std::move(verdicts));
 }
 
+bool measure_devices_again(KnownDevices& devices, const std::atomic<bool>* cancelled) {
+  MachineProbe machine = machine_probe(devices.inventory);
+  machine.runner.cancelled = cancelled;
+  if (!measure_again(machine, devices.known)) return false;
+  devices.choice = choose_devices(devices.inventory, devices.known.verdicts, devices.inventory.environment);
+  return true;
+}
+
 MachineVerdicts examined_verdicts(const Inventory& inventory, bool again,
                                   const std::function<void(const ProbeVerdict&)>& progress) {
   MachineProbe machine = machine_probe(inventory);
+  machine.runner.progress = progress;
   if (!again) {
     MachineVerdicts cached = cached_verdicts(machine);
+    if (cached.complete && worth_probing(inventory)) measure_again(machine, cached);
     if (cached.complete || !worth_probing(inventory)) return cached;
   }
   machine.again = machine.software = again;
-  machine.runner.progress = progress;
   return probe_machine(machine);
 }
 

@@ -32,6 +32,9 @@ KnownDevices known_devices();
 KnownDevices probed_devices(const std::function<void()>& progress = {},
                             const std::atomic<bool>* cancelled = nullptr);
 
+// Rates of a busy machine are measured again where it is idle now; true: what is known has changed.
+bool measure_devices_again(KnownDevices& devices, const std::atomic<bool>* cancelled = nullptr);
+
 // Verdicts for doctor: as above, or (`again`) of all there is, drivers in software and the CPU included,
 // whatever the cache says.
 MachineVerdicts examined_verdicts(const Inventory& inventory, bool again,

@@ -130,7 +130,8 @@ std::string fits_text(const PlanQuestion& q, const PlanAnswer& a, const Plan& p)
 
 std::string misses_text(const PlanQuestion& q, const PlanAnswer& a, const Shortfall& s) {
   std::string text =
-      s.mapped
+      !s.cause.empty() ? fmt::format("  It does not fit: it would take {}.\n", s.cause)
+      : s.mapped
           ? fmt::format("  It does not fit: {} with its file, the memory limit leaves {}.\n", gib(s.needed),
                         gib(s.usable))
           : fmt::format("  It does not fit: {} are needed, {} are there.\n", gib(s.needed), gib(s.usable));
@@ -253,6 +254,7 @@ Json plan_json(const PlanQuestion& q, const PlanAnswer& a) {
   o["shortfall"] = json::object{{"needed", s.needed},
                                 {"usable", s.usable},
                                 {"file_counts", s.mapped},
+                                {"cause", s.cause},
                                 {"would_fit", std::move(changes)}};
   return o;
 }

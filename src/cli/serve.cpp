@@ -102,6 +102,8 @@ class Scout {
  public:
   Scout(Server& server, LoadRequest load) : server_(server), load_(std::move(load)) {
     Inventory inventory = take_inventory(*live_system());
+    const std::string attention = without_flash_attention(inventory.environment);
+    if (!attention.empty()) spdlog::warn("{}", attention);
     if (setting("DEVICES").empty() && !worth_probing(inventory)) {
       server_.show_devices(examine(inventory, {}));
       return;
@@ -120,7 +122,7 @@ class Scout {
  private:
   void look() {
     try {
-      const KnownDevices known = probed_devices(
+      KnownDevices known = probed_devices(
           [] { spdlog::info("looking at the devices of this machine: once per driver and kernel"); },
           &cancelled_);
       LoadRequest load = load_;
@@ -129,9 +131,30 @@ class Scout {
       // A machine's only device is asked for its memory by each worker; what several share is dealt out here.
       if (!load.devices.empty()) take_budgets(load);
       server_.use_devices(load);
+      measure_when_idle(known, load);
     } catch (const std::exception& e) {
       spdlog::warn("the devices could not be examined, models run on the CPU: {}", e.what());
       server_.use_devices(load_);
+    }
+  }
+
+  // Rates of a busy machine would mislead plans for as long as their verdict holds.
+  void measure_when_idle(KnownDevices& known, LoadRequest& load) const {
+    while (measured_busy(known.known)) {
+      for (int i = 0; i < 150 && !cancelled_; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      if (cancelled_) return;
+      if (!measure_devices_again(known, &cancelled_)) continue;
+      LoadRequest now = load_;
+      use_devices(known, now);
+      if (now.devices == load.devices && now.budgets.size() == load.budgets.size()) {
+        for (size_t i = 0; i < load.budgets.size(); ++i) load.budgets[i].rates = now.budgets[i].rates;
+        spdlog::info("devices that were measured on a busy machine are measured again");
+        server_.use_devices(load);
+      } else {
+        spdlog::info("measured on an idle machine other devices are chosen: from the next start");
+      }
+      server_.show_devices(examine(known.inventory, known.known.verdicts));
     }
   }
 

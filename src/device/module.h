@@ -29,7 +29,8 @@ struct ModuleDevice {
   ModuleDeviceKind kind = ModuleDeviceKind::other;
   uint32_t vendor_id = 0, device_id = 0;
   std::vector<MemoryHeap> heaps;
-  uint64_t largest_allocation = 0;    // bytes
+  uint64_t largest_allocation = 0;    // bytes; 0 = no limit
+  PieceLimit layer_cache = {};        // of the keys and values of one layer
   std::vector<std::string> features;  // what kernels may be chosen by: "int_dot", "subgroup", "coopmat" …
   std::string lacks;                  // why no program can run on it; empty = nothing is missing
 };

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 // What the ids of devices mean. Tables explain and say what to try first; they make no device unusable.
@@ -20,6 +21,8 @@ const AmdDevice* find_amd(uint32_t device) noexcept;
 // What ROCm needs to run on a chip that it has no kernels for (section 1.4 of the facts); empty where nothing
 // is known to work. `gfx`: "gfx1032".
 std::string_view known_override(std::string_view gfx) noexcept;
+// A chip's own version as the variable has it: "gfx90c" → "9.0.12"; empty for what is no name of a chip.
+std::string override_value(std::string_view gfx);
 
 struct NvidiaDevice {
   uint16_t device;

@@ -44,6 +44,9 @@ std::string forced_backend(const Environment& environment);
 
 // HEARTH_<name> or OLLAMA_<name> of an environment, cleaned.
 std::string setting_in(const Environment& environment, const std::string& name);
+// What OLLAMA_FLASH_ATTENTION, set to no, means here, as a sentence without its full stop; empty where it
+// says nothing of the kind.
+std::string without_flash_attention(const Environment& environment);
 // As the command line's bool_setting; `otherwise` too for words that are neither yes nor no.
 bool bool_in(const Environment& environment, const std::string& name, bool otherwise);
 

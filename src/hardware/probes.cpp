@@ -9,9 +9,11 @@
 #include <fstream>
 #include <future>
 #include <mutex>
+#include <thread>
 
 #include "base/cpu_features.h"
 #include "base/error.h"
+#include "base/processor_load.h"
 #include "base/threads.h"
 #include "hardware/device_tables.h"
 
@@ -19,6 +21,11 @@ namespace hearth {
 namespace {
 
 constexpr const char* gfx_override = "HSA_OVERRIDE_GFX_VERSION";
+
+std::optional<std::string> own_environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
+}
 
 std::vector<std::string> split_folders(const std::string& text) {
   std::vector<std::string> found;
@@ -48,7 +55,22 @@ VerdictCircumstances circumstances(const MachineProbe& m, const std::string& bac
   if (backend == "cpu")
     c.driver += fmt::format(" {} {} {}", cpu_features().brand, m.cpu_set,
                             m.threads != 0 ? m.threads : thread_budget(m.root).threads);
+  if (backend == "rocm") {
+    std::vector<std::string> names{gfx_override};
+    for (const auto& [address, node] : m.nodes) names.push_back(fmt::format("{}_{}", gfx_override, node));
+    for (const std::string& name : names) {
+      if (const auto value = own_environment(name)) c.driver += fmt::format(" {}={}", name, *value);
+    }
+  }
   return c;
+}
+
+bool nothing_else_runs(const std::string& root) {
+  constexpr std::chrono::milliseconds moment(250);
+  const ProcessorTimes before = processor_times(root);
+  const double own = own_processor_seconds();
+  std::this_thread::sleep_for(moment);
+  return !load_between(before, processor_times(root), own_processor_seconds() - own).busy();
 }
 
 // In the features of a backend's own verdict, before the key of each device that it listed.
@@ -102,6 +124,29 @@ class Machine {
     for (const std::string& backend : missing) try_devices(backend);
     if (m_.cpu) try_cpu();
     return std::move(result_);
+  }
+
+  // One after the other: they would disturb each other.
+  bool measure_again(MachineVerdicts& known) {
+    bool changed = false;
+    for (ProbeVerdict& v : known.verdicts) {
+      if (!v.passed() || !v.rates.load.busy()) continue;
+      attempt(v, [&] {
+        ProbeQuestion q = question(v);
+        q.rates_only = true;
+        q.sweep_bytes = m_.runner.limits.sweep_bytes;
+        EnvironmentChanges environment = environment_for(v.backend);
+        for (const auto& [name, value] : v.overrides)
+          environment.emplace_back(name, value.empty() ? std::nullopt : std::optional(value));
+        const ProbeVerdict now = run_probe_child(q, environment, m_.runner).verdict;
+        if (!now.passed()) return;  // another time: what it can do was found out before
+        v.rates = now.rates;
+        store(v, circumstances(m_, v.backend));
+        changed = true;
+      });
+    }
+    known.notes.insert(known.notes.end(), result_.notes.begin(), result_.notes.end());
+    return changed;
   }
 
  private:
@@ -268,21 +313,26 @@ class Machine {
     });
   }
 
-  // As the environment is; then with, or without, the override that makes ROCm take a chip for another one.
+  // As the environment is; then with the overrides that may help this one device.
   ProbeVerdict with_overrides(const ProbeVerdict& listed) {
-    EnvironmentChanges environment = environment_for(listed.backend);
-    ProbeVerdict v = probe_device(question(listed), environment, m_.runner);
+    const EnvironmentChanges plain = environment_for(listed.backend);
+    ProbeVerdict v = probe_device(question(listed), plain, m_.runner);
     if (listed.backend != "rocm" || !wants_another_try(v)) return v;
-    const bool set = std::getenv(gfx_override) != nullptr;
     const auto chip = m_.gfx.find(listed.key);
-    std::optional<std::string> value;
-    if (!set && chip != m_.gfx.end()) value = std::string(known_override(chip->second));
-    if (!set && value.value_or("").empty()) return v;
-    environment.emplace_back(gfx_override, value);
-    ProbeVerdict other = probe_device(question(listed), environment, m_.runner);
-    if (!other.passed()) return v;
-    if (set) other.overrides.emplace_back(gfx_override, "");
-    return other;
+    const auto node = m_.nodes.find(listed.key);
+    const std::string gfx = chip != m_.gfx.end() ? chip->second : std::string();
+    for (const EnvironmentChanges& changes : override_changes(
+             gfx, node != m_.nodes.end() ? std::optional(node->second) : std::nullopt, own_environment)) {
+      EnvironmentChanges environment = plain;
+      environment.insert(environment.end(), changes.begin(), changes.end());
+      ProbeVerdict other = probe_device(question(listed), environment, m_.runner);
+      if (!other.passed()) continue;
+      for (const auto& [name, value] : changes) {
+        if (!value) other.overrides.emplace_back(name, "");
+      }
+      return other;
+    }
+    return v;
   }
 
   ProbeQuestion question(const ProbeVerdict& listed) const {
@@ -315,6 +365,42 @@ class Machine {
 MachineVerdicts cached_verdicts(const MachineProbe& machine) { return Machine(machine).cached(); }
 
 MachineVerdicts probe_machine(const MachineProbe& machine) { return Machine(machine).probe(); }
+
+bool measured_busy(const MachineVerdicts& known) noexcept {
+  return std::any_of(known.verdicts.begin(), known.verdicts.end(),
+                     [](const ProbeVerdict& v) { return v.passed() && v.rates.load.busy(); });
+}
+
+bool measure_again(const MachineProbe& machine, MachineVerdicts& known) {
+  if (!measured_busy(known)) return false;
+  const bool idle = machine.idle ? machine.idle() : nothing_else_runs(machine.root);
+  return idle && Machine(machine).measure_again(known);
+}
+
+std::vector<EnvironmentChanges> override_changes(
+    const std::string& gfx, std::optional<uint32_t> node,
+    const std::function<std::optional<std::string>(const std::string&)>& variable) {
+  // ROCm's runtime reads the variable of the node, else the plain one, which holds for every GPU.
+  const std::string numbered = node ? fmt::format("{}_{}", gfx_override, *node) : std::string();
+  const auto of_node = node ? variable(numbered) : std::nullopt, of_all = variable(gfx_override);
+  const std::string now = of_node.value_or(of_all.value_or("")), known(known_override(gfx)),
+                    own = override_value(gfx);
+  std::vector<EnvironmentChanges> tries;
+  const auto set = [&](const std::string& value) {
+    if (value.empty() || value == now) return;
+    tries.push_back({{node ? numbered : gfx_override, value}});
+  };
+  // The card's own version does to it what no variable would do, and leaves the other cards what they have.
+  if (node && of_all && !now.empty()) set(own);
+  if (of_node || of_all) {
+    EnvironmentChanges without;
+    if (of_node) without.emplace_back(numbered, std::nullopt);
+    if (of_all) without.emplace_back(gfx_override, std::nullopt);
+    tries.push_back(std::move(without));
+  }
+  set(known);
+  return tries;
+}
 
 EnvironmentChanges environment_for(const std::string& backend) {
   // ROCm obeys CUDA's filter too, which was written with NVIDIA's cards in mind.

@@ -32,6 +32,7 @@ struct DeviceLine {
   std::string cause = {};  // code of what keeps it from being used; empty = nothing does
   std::string why = {};    // one sentence without a full stop
   int64_t probed = 0;      // seconds since 1970; 0 = not
+  std::string busy = {};   // where its rates are those of a busy machine: what others took meanwhile
 };
 
 struct Report {

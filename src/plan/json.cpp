@@ -122,6 +122,7 @@ Json to_json(const DeviceBudget& b) {
                       {"mapped_limit", b.mapped_limit},
                       {"host_memory", b.host_memory},
                       {"largest_allocation", b.largest_allocation},
+                      {"layer_cache", {{"bytes", b.layer_cache.bytes}, {"pieces", b.layer_cache.pieces}}},
                       {"rates",
                        {{"memory", b.rates.memory},
                         {"flops", b.rates.flops},
@@ -142,6 +143,8 @@ DeviceBudget budget_of(const Json& j) {
   b.mapped_limit = number<uint64_t>(j, "mapped_limit");
   b.host_memory = j.at("host_memory").as_bool();
   b.largest_allocation = number<uint64_t>(j, "largest_allocation");
+  const Json& cache = j.at("layer_cache");
+  b.layer_cache = {number<uint64_t>(cache, "bytes"), number<uint32_t>(cache, "pieces")};
   const Json& rates = j.at("rates");
   b.rates = {number<double>(rates, "memory"), number<double>(rates, "flops"),
              number<double>(rates, "transfer"), rates.at("measured").as_bool()};

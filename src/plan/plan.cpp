@@ -32,6 +32,39 @@ bool leaves_room(const Plan& plan, std::span<const DeviceBudget> devices) {
   return true;
 }
 
+// A larger piece than the driver gives is in the way of this context; empty where it is not.
+std::string piece_in_the_way(const MemoryProfile& model, std::span<const DeviceBudget> devices,
+                             const Wish& wish, uint32_t context) {
+  std::vector<DeviceBudget> free(devices.begin(), devices.end());
+  bool limited = false;
+  for (DeviceBudget& d : free) {
+    limited = limited || d.largest_allocation != 0 || d.layer_cache.bytes != 0;
+    d.largest_allocation = 0;
+    d.layer_cache = {};
+  }
+  if (!limited) return {};
+  const auto plan = best_plan(model, free, wish, context);
+  for (uint32_t d = 0; plan && d < devices.size(); ++d) {
+    const DeviceBudget& device = devices[d];
+    if (!plan->uses(d)) continue;
+    for (const Buffer& b : plan->devices[d].buffers) {
+      const bool whole = b.kind != BufferKind::weights && b.kind != BufferKind::kv;
+      if (whole && device.largest_allocation != 0 && b.bytes > device.largest_allocation)
+        return fmt::format("{} of {} MiB: {} gives {} MiB in one piece", to_string(b.kind), b.bytes >> 20,
+                           device.device, device.largest_allocation >> 20);
+    }
+    for (size_t g = 0; g < model.caches.size(); ++g) {
+      if (plan->pages[g] <= most_pages(device, model.caches[g], plan->kv)) continue;
+      CacheProfile layer = model.caches[g];
+      layer.layers = 1;
+      return fmt::format("a layer's cache of {} MiB: {} takes {} pieces of {} MiB",
+                         plan->pages[g] * page_bytes(layer, plan->kv) >> 20, device.device,
+                         device.layer_cache.pieces, device.layer_cache.bytes >> 20);
+    }
+  }
+  return {};
+}
+
 // A context that nobody asked for grows as long as everything stays on the accelerators.
 Plan grown(Plan plan, const MemoryProfile& model, std::span<const DeviceBudget> devices, const Wish& wish) {
   while (plan.context < model.context && leaves_room(plan, devices)) {
@@ -69,7 +102,8 @@ void note_refusals(const MemoryProfile& model, std::span<const DeviceBudget> dev
 }
 
 // Parts that lie on the host although there are accelerators.
-void note_split(std::span<const DeviceBudget> devices, const Wish& wish, Plan& plan) {
+void note_split(const MemoryProfile& model, std::span<const DeviceBudget> devices, const Wish& wish,
+                Plan& plan) {
   const bool card =
       std::any_of(devices.begin(), devices.end(), [](const auto& d) { return !d.maps_weights; });
   for (uint32_t d = 0; d < devices.size() && card && !wish.gpu_layers; ++d) {
@@ -82,8 +116,12 @@ void note_split(std::span<const DeviceBudget> devices, const Wish& wish, Plan& p
     const std::string what = layers > 0    ? fmt::format("{} of {} layers", layers, all)
                              : experts > 0 ? fmt::format("the experts of {} layers", experts)
                                            : "the table of embeddings";
-    plan.notes.push_back(fmt::format("{} on {}: the accelerators have no room for more, or are slower", what,
-                                     devices[d].device));
+    const std::string piece = piece_in_the_way(model, devices, wish, plan.context);
+    plan.notes.push_back(piece.empty()
+                             ? fmt::format("{} on {}: the accelerators have no room for more, or are slower",
+                                           what, devices[d].device)
+                             : fmt::format("{} on {}: more on the accelerators would take {}", what,
+                                           devices[d].device, piece));
   }
 }
 
@@ -189,10 +227,14 @@ std::variant<Plan, Shortfall> place(const MemoryProfile& model, std::span<const 
       if (wish.context == 0 && exact.context == wanted) *plan = grown(*plan, model, devices, wish);
       note_mapping(model, devices, *plan);
       note_refusals(model, devices, *plan);
-      note_split(devices, wish, *plan);
+      note_split(model, devices, wish, *plan);
       if (exact.context != wanted) {
-        plan->notes.push_back(fmt::format("context {} instead of {}: that is what fits into {} MiB",
-                                          exact.context, wanted, devices.front().usable >> 20));
+        const std::string piece = piece_in_the_way(model, devices, wish, 2 * exact.context);
+        plan->notes.push_back(
+            piece.empty()
+                ? fmt::format("context {} instead of {}: that is what fits into {} MiB", exact.context,
+                              wanted, devices.front().usable >> 20)
+                : fmt::format("context {} instead of {}: more would take {}", exact.context, wanted, piece));
       }
       return std::move(*plan);
     }
@@ -200,7 +242,8 @@ std::variant<Plan, Shortfall> place(const MemoryProfile& model, std::span<const 
   }
   exact.context = wanted;
   const Needs needs = needs_of(model, devices, exact);
-  return Shortfall{needs.needed, needs.usable, needs.mapped, changes_that_fit(model, devices, exact)};
+  return Shortfall{needs.needed, needs.usable, needs.mapped, piece_in_the_way(model, devices, exact, wanted),
+                   changes_that_fit(model, devices, exact)};
 }
 
 std::variant<Plan, Shortfall> place(const MemoryProfile& model, const DeviceBudget& device,

@@ -91,6 +91,7 @@ struct Change {
 struct Shortfall {
   uint64_t needed = 0, usable = 0;
   bool mapped = false;  // `needed` counts the pages of the file too: a limit holds for them
+  std::string cause;    // where it is not for want of memory: what a driver does not give in one piece
   std::vector<Change> would_fit;
 
   std::string remedy() const;  // the changes in a sentence

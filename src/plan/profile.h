@@ -54,6 +54,13 @@ struct Rates {
   bool measured = false;  // on this device, else from a table
 };
 
+// A buffer that may lie in several pieces: how large each may be, and how many there may be. 0 = no limit.
+struct PieceLimit {
+  uint64_t bytes = 0;
+  uint32_t pieces = 0;
+  friend bool operator==(const PieceLimit&, const PieceLimit&) = default;
+};
+
 struct DeviceBudget {
   std::string device;
   uint64_t usable = 0;       // bytes free for this model
@@ -61,10 +68,12 @@ struct DeviceBudget {
   uint64_t overhead = 0;     // of `usable`, to be left free
   // A limit that pages of the file count against too (a container's memory limit); 0 = none.
   uint64_t mapped_limit = 0;
-  bool host_memory = false;         // an integrated GPU: what it takes is taken from the host's memory
-  uint64_t largest_allocation = 0;  // 0 = no limit
+  bool host_memory = false;  // an integrated GPU: what it takes is taken from the host's memory
+  // What the driver gives in one piece; 0 = no limit. Weights are cut to it; other buffers are not.
+  uint64_t largest_allocation = 0;
   Rates rates = {};
   std::vector<KvTypes> kv = {};  // types of the cache that it computes with; empty = all
+  PieceLimit layer_cache = {};   // of the keys and values of one layer
 
   // What this model takes there, from the device itself; empty = as in the file, and as the dry run says.
   std::vector<uint64_t> resident = {};   // [part] its own copy of the weights; 0 for a part = used as mapped

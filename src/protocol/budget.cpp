@@ -15,6 +15,7 @@ DeviceBudget budget_from(const ProbeVerdict& verdict) {
   b.host_memory = verdict.kind == "integrated";
   b.usable = verdict.memory.usable;
   b.largest_allocation = verdict.memory.largest_allocation;
+  b.layer_cache = verdict.memory.layer_cache;
   b.rates.memory = memory_share * verdict.rates.memory_gbs * 1e9;
   b.rates.flops = verdict.rates.prompt_gflops * 1e9;
   b.rates.measured = b.rates.memory > 0;

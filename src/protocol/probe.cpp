@@ -23,7 +23,8 @@ Json encode(const ProbeQuestion& q) {
                       {"driver_folders", json::value_from(q.driver_folders)},
                       {"own_libraries_only", q.own_libraries_only},
                       {"sweep_bytes", q.sweep_bytes},
-                      {"seconds", q.seconds}};
+                      {"seconds", q.seconds},
+                      {"rates_only", q.rates_only}};
 }
 
 ProbeQuestion decode_question(const Json& j) {
@@ -41,6 +42,7 @@ ProbeQuestion decode_question(const Json& j) {
     q.own_libraries_only = j.at("own_libraries_only").as_bool();
     q.sweep_bytes = j.at("sweep_bytes").to_number<uint64_t>();
     q.seconds = j.at("seconds").to_number<double>();
+    q.rates_only = j.at("rates_only").as_bool();
     return q;
   } catch (const std::exception& e) {
     throw Error(Code::bug, fmt::format("a question to a probe does not decode: {}", e.what()),

@@ -27,6 +27,7 @@ struct ProbeQuestion {
                                     // first (a compat folder)
   uint64_t sweep_bytes = 512ULL << 20;  // that a card with memory of its own is measured with, at most
   double seconds = 20;                  // variants that were not begun by then are left out
+  bool rates_only = false;              // of a device that passed before: nothing is checked again
 };
 
 // Sent when a phase begins and once at the end (`done`): everything known so far, so that the last report

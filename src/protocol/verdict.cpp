@@ -76,6 +76,8 @@ json::object memory_json(const VerdictMemory& m) {
   w.put("total", m.total);
   w.put("usable", m.usable);
   w.put("largest_allocation", m.largest_allocation);
+  w.put("cache_piece", m.layer_cache.bytes);
+  w.put("cache_pieces", m.layer_cache.pieces);
   json::array heaps;
   for (const VerdictHeap& h : m.heaps) {
     Writer heap;
@@ -94,6 +96,8 @@ json::object rates_json(const MeasuredRates& r) {
   w.put("memory_gbs", r.memory_gbs);
   w.put("prompt_gflops", r.prompt_gflops);
   w.put("generation_gflops", r.generation_gflops);
+  w.put("others", r.load.others);
+  w.put("stolen", r.load.stolen);
   return w.object_;
 }
 
@@ -102,6 +106,8 @@ void read_memory(const Json& json, VerdictMemory& m) {
   r.get("total", m.total);
   r.get("usable", m.usable);
   r.get("largest_allocation", m.largest_allocation);
+  r.get("cache_piece", m.layer_cache.bytes);
+  r.get("cache_pieces", m.layer_cache.pieces);
   r.list("heaps", [&](const Reader& h) {
     VerdictHeap heap;
     h.get("bytes", heap.bytes);
@@ -117,6 +123,8 @@ void read_rates(const Json& json, MeasuredRates& rates) {
   r.get("memory_gbs", rates.memory_gbs);
   r.get("prompt_gflops", rates.prompt_gflops);
   r.get("generation_gflops", rates.generation_gflops);
+  r.get("others", rates.load.others);
+  r.get("stolen", rates.load.stolen);
 }
 
 void read_lists(const Reader& r, ProbeVerdict& v) {

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/processor_load.h"
+#include "plan/profile.h"
 
 // What a probe found out about one device through one backend: written by the child that tried it (or by its
 // parent where the child died), kept in the verdict cache, judged by `hardware`. Plain data.
@@ -44,6 +46,7 @@ struct MeasuredRates {
   double memory_gbs = 0;         // reading, 10^9 bytes/s
   double prompt_gflops = 0;      // a product with many rows
   double generation_gflops = 0;  // a product with one row
+  ProcessorLoad load = {};       // of the machine meanwhile
 };
 
 struct VerdictHeap {
@@ -55,6 +58,7 @@ struct VerdictHeap {
 struct VerdictMemory {
   uint64_t total = 0, usable = 0, largest_allocation = 0;
   std::vector<VerdictHeap> heaps = {};
+  PieceLimit layer_cache = {};  // of the keys and values of one layer
 };
 
 struct ProbeVerdict {

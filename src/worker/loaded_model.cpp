@@ -39,6 +39,7 @@ DeviceBudget free_budget(const std::string& name, const LoadRequest& request) {
   b.maps_weights = false;
   b.host_memory = device.kind == ModuleDeviceKind::integrated;
   b.largest_allocation = device.largest_allocation;
+  b.layer_cache = device.layer_cache;
   return b;
 }
 
@@ -109,12 +110,13 @@ Plan plan_or_throw(const MemoryProfile& profile, std::span<const DeviceBudget> b
   if (auto* plan = std::get_if<Plan>(&result)) return std::move(*plan);
   const Shortfall& s = std::get<Shortfall>(result);
   const std::string what =
-      s.mapped ? fmt::format(
-                     "the model needs {} MiB with its file, the memory limit leaves {} MiB; it would "
-                     "be read again and again, or killed",
-                     s.needed >> 20, s.usable >> 20)
-               : fmt::format("the model needs {} MiB beside its file, {} MiB are available", s.needed >> 20,
-                             s.usable >> 20);
+      !s.cause.empty() ? fmt::format("the model would take {}", s.cause)
+      : s.mapped       ? fmt::format(
+                             "the model needs {} MiB with its file, the memory limit leaves {} MiB; it would "
+                                   "be read again and again, or killed",
+                             s.needed >> 20, s.usable >> 20)
+                 : fmt::format("the model needs {} MiB beside its file, {} MiB are available", s.needed >> 20,
+                               s.usable >> 20);
   throw Error(Code::out_of_memory, what, s.remedy());
 }
 

@@ -11,6 +11,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/processor_load.h"
 #include "device/modules.h"
 #include "protocol/channel.h"
 #include "text/detokenizer.h"
@@ -40,7 +41,10 @@ struct Ended {};
 class Prober {
  public:
   Prober(ProbeQuestion question, Channel& channel)
-      : question_(std::move(question)), channel_(channel), begun_(std::chrono::steady_clock::now()) {
+      : question_(std::move(question)),
+        channel_(channel),
+        begun_(std::chrono::steady_clock::now()),
+        times_(processor_times()) {
     report_.verdict.backend = question_.backend;
     report_.verdict.device = question_.device;
     report_.verdict.key = question_.key;
@@ -133,6 +137,7 @@ class Prober {
   ProbeQuestion question_;
   Channel& channel_;
   std::chrono::steady_clock::time_point begun_;
+  ProcessorTimes times_;  // when this process began
   ProbeReport report_;
 };
 
@@ -200,6 +205,7 @@ void Prober::describe(const ModuleDevice& device, ProbeVerdict& to) const {
   to.driver = printable(device.driver);
   to.memory = {};
   to.memory.largest_allocation = device.largest_allocation;
+  to.memory.layer_cache = device.layer_cache;
   const bool shared = device.kind == ModuleDeviceKind::integrated || device.kind == ModuleDeviceKind::cpu;
   for (const MemoryHeap& h : device.heaps) {
     to.memory.heaps.push_back({h.bytes, h.free, h.device_local, h.host_visible});
@@ -243,6 +249,7 @@ void Prober::try_module() {
 
 void Prober::check(const OpenDevice& open, probe::SpeedOptions speed) {
   verdict().outcome = ProbeOutcome::passed;
+  if (question_.rates_only) return measure(open, speed);
   const auto types = probe::product_types();
   needed("allocate", [&] {
     probe::Trial trial;
@@ -315,6 +322,7 @@ void Prober::measure(const OpenDevice& open, const probe::SpeedOptions& speed) {
   rate("timing of generation", verdict().rates.generation_gflops,
        [&] { return probe::generation_rate(open, speed); });
   rate("timing of prompts", verdict().rates.prompt_gflops, [&] { return probe::prompt_rate(open, speed); });
+  verdict().rates.load = load_between(times_, processor_times(), own_processor_seconds());
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ ProbeVerdict card() {
   v.outcome = ProbeOutcome::passed;
   v.rates = {400, 9000, 700};
   v.memory.largest_allocation = 2ULL << 30;
+  v.memory.layer_cache = {1ULL << 30, 4};
   for (const char* type : {"f32", "f16", "q8_0", "q4_0"})
     v.variants.push_back({"attend", 128, type, type, true});
   return v;
@@ -26,6 +27,7 @@ TEST(Budgets, CarryWhatTheProbeMeasured) {
   EXPECT_EQ(b.usable, 0U) << "asked at each load";
   EXPECT_EQ(b.overhead, 256U << 20);
   EXPECT_EQ(b.largest_allocation, 2ULL << 30);
+  EXPECT_EQ(b.layer_cache, (PieceLimit{1ULL << 30, 4}));
   EXPECT_NEAR(b.rates.memory, 0.85 * 400e9, 1);
   EXPECT_EQ(b.rates.flops, 9000e9);
   EXPECT_TRUE(b.rates.measured);

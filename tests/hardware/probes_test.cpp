@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 
+#include "base/file.h"
 #include "probe_support.h"
 
 namespace hearth {
@@ -68,6 +69,40 @@ TEST_F(Machines, AreProbedOnceAndKnownThen) {
   machine.software = true;
   EXPECT_EQ(probe_machine(machine).verdicts.size(), 5U);
   EXPECT_EQ(probed.size(), 5U);
+}
+
+TEST_F(Machines, RatesOfABusyMachineAreMeasuredAgainWhenItIsIdle) {
+  MachineVerdicts all = probe_machine(machine);
+  for (const auto& entry : std::filesystem::directory_iterator(machine.folder)) {
+    if (!entry.path().filename().string().starts_with("vulkan-0000:03")) continue;
+    Json kept = json::parse(read_file(entry.path()));
+    kept.at("verdict").at("rates") = json::object{{"memory_gbs", 0.001}, {"others", 0.75}};
+    write_file_atomic(entry.path(), json::serialize(kept));
+  }
+  MachineVerdicts known = cached_verdicts(machine);
+  ASSERT_TRUE(measured_busy(known));
+  probed.clear();
+  machine.idle = [] { return false; };
+  EXPECT_FALSE(measure_again(machine, known));
+  EXPECT_TRUE(measured_busy(known));
+  EXPECT_TRUE(probed.empty());
+  machine.idle = [] { return true; };
+  EXPECT_TRUE(measure_again(machine, known));
+  const ProbeVerdict* v = of(known, "vulkan", "0000:03:00.0");
+  ASSERT_NE(v, nullptr);
+  EXPECT_TRUE(v->passed());
+  EXPECT_GT(v->rates.memory_gbs, 0.001);
+  EXPECT_GT(v->rates.prompt_gflops, 0);
+  EXPECT_EQ(v->variants.size(), of(all, "vulkan", "0000:03:00.0")->variants.size())
+      << "what was checked is not checked again, and kept";
+  const MachineVerdicts kept = cached_verdicts(machine);
+  EXPECT_EQ(of(kept, "vulkan", "0000:03:00.0")->rates.memory_gbs, v->rates.memory_gbs);
+  // A driver that dies now says nothing of what was found out before.
+  known.verdicts = {*v};
+  known.verdicts[0].rates.load.others = 0.75;
+  const test::Variable fault("HEARTH_FAKE", "open=crash");
+  EXPECT_FALSE(measure_again(machine, known));
+  EXPECT_TRUE(known.verdicts[0].passed());
 }
 
 TEST_F(Machines, ADeviceThatFailsOnOneBackendIsTriedOnTheNext) {
@@ -150,6 +185,80 @@ TEST_F(Machines, AnOverrideThatHarmsIsLeftOut) {
   using Set = std::pair<std::string, std::string>;
   EXPECT_THAT(of(all, "rocm", "0000:03:00.0")->overrides,
               testing::Contains(Set("HSA_OVERRIDE_GFX_VERSION", "")));
+}
+
+// Two cards of which each wants another version, and a variable that suits the second one only.
+TEST_F(Machines, EachCardKeepsItsOwnOverride) {
+  test::link_modules(scratch.path, {"rocm"});
+  const test::Variable libraries("LD_LIBRARY_PATH", test::fakes("rocm")), kinds("HEARTH_FAKE_KINDS", "dd"),
+      wanted("HEARTH_FAKE_OVERRIDE", "none|11.0.0;10.3.0"), set("HSA_OVERRIDE_GFX_VERSION", "10.3.0");
+  machine.backends = {"rocm"};
+  machine.gfx = {{"0000:03:00.0", "gfx1100"}, {"0000:04:00.0", "gfx1031"}};
+  machine.nodes = {{"0000:03:00.0", 1}, {"0000:04:00.0", 2}};
+  const MachineVerdicts all = probe_machine(machine);
+  using Set = std::pair<std::string, std::string>;
+  const ProbeVerdict *first = of(all, "rocm", "0000:03:00.0"), *second = of(all, "rocm", "0000:04:00.0");
+  ASSERT_TRUE(first != nullptr && second != nullptr);
+  EXPECT_TRUE(first->passed()) << first->cause;
+  EXPECT_EQ(first->overrides, (std::vector<Set>{{"HSA_OVERRIDE_GFX_VERSION_1", "11.0.0"}}))
+      << "the variable that the second card needs is left alone";
+  EXPECT_TRUE(second->passed()) << second->cause;
+  EXPECT_TRUE(second->overrides.empty());
+}
+
+TEST_F(Machines, AnOverrideIsSetForItsNodeAlone) {
+  test::link_modules(scratch.path, {"rocm"});
+  const test::Variable libraries("LD_LIBRARY_PATH", test::fakes("rocm")), kinds("HEARTH_FAKE_KINDS", "dd"),
+      wanted("HEARTH_FAKE_OVERRIDE", "none;10.3.0"), index("HSA_OVERRIDE_GFX_VERSION_0", "10.3.0");
+  machine.backends = {"rocm"};
+  machine.gfx = {{"0000:03:00.0", "gfx1100"}, {"0000:04:00.0", "gfx1031"}};
+  machine.nodes = {{"0000:03:00.0", 1}, {"0000:04:00.0", 2}};
+  const MachineVerdicts all = probe_machine(machine);
+  using Set = std::pair<std::string, std::string>;
+  ASSERT_TRUE(of(all, "rocm", "0000:04:00.0") != nullptr);
+  EXPECT_TRUE(of(all, "rocm", "0000:04:00.0")->passed()) << of(all, "rocm", "0000:04:00.0")->cause;
+  EXPECT_EQ(of(all, "rocm", "0000:04:00.0")->overrides,
+            (std::vector<Set>{{"HSA_OVERRIDE_GFX_VERSION_2", "10.3.0"}}))
+      << "node 0 is the processor: that variable reaches no card";
+  EXPECT_TRUE(of(all, "rocm", "0000:03:00.0")->overrides.empty());
+}
+
+TEST_F(Machines, AnotherOverrideAsksForAnotherProbe) {
+  test::link_modules(scratch.path, {"rocm"});
+  const test::Variable libraries("LD_LIBRARY_PATH", test::fakes("rocm"));
+  machine.backends = {"rocm"};
+  machine.nodes = {{"0000:03:00.0", 1}};
+  probe_machine(machine);
+  EXPECT_TRUE(cached_verdicts(machine).complete);
+  const test::Variable set("HSA_OVERRIDE_GFX_VERSION_1", "10.3.0");
+  EXPECT_FALSE(cached_verdicts(machine).complete);
+}
+
+// What is set now, and what is tried for a card of a chip in a node.
+TEST(OverrideChanges, TakeAwayWhatIsSetAndSetWhatIsKnown) {
+  std::map<std::string, std::string> now;
+  const auto variable = [&](const std::string& name) {
+    const auto at = now.find(name);
+    return at != now.end() ? std::optional(at->second) : std::nullopt;
+  };
+  using Tries = std::vector<EnvironmentChanges>;
+  const std::string plain = "HSA_OVERRIDE_GFX_VERSION";
+  EXPECT_EQ(override_changes("gfx1100", 1, variable), Tries{}) << "nothing is known to help";
+  EXPECT_EQ(override_changes("", std::nullopt, variable), Tries{});
+  EXPECT_EQ(override_changes("gfx1031", 1, variable), (Tries{{{plain + "_1", "10.3.0"}}}));
+  EXPECT_EQ(override_changes("gfx1031", std::nullopt, variable), (Tries{{{plain, "10.3.0"}}}));
+  now = {{plain, "11.0.0"}};
+  EXPECT_EQ(override_changes("gfx1103", 2, variable),
+            (Tries{{{plain + "_2", "11.0.3"}}, {{plain, std::nullopt}}, {{plain + "_2", "11.0.2"}}}));
+  EXPECT_EQ(override_changes("", std::nullopt, variable), (Tries{{{plain, std::nullopt}}}));
+  now = {{plain + "_2", "10.3.0"}};
+  EXPECT_EQ(override_changes("gfx1031", 2, variable), (Tries{{{plain + "_2", std::nullopt}}}))
+      << "the value that is known to work is the one that failed";
+  now = {{plain, "x"}, {plain + "_2", "y"}};
+  EXPECT_EQ(override_changes("gfx90c", 2, variable),
+            (Tries{{{plain + "_2", "9.0.12"}},
+                   {{plain + "_2", std::nullopt}, {plain, std::nullopt}},
+                   {{plain + "_2", "9.0.0"}}}));
 }
 
 TEST_F(Machines, AFilterForNvidiaDoesNotReachAmd) {

@@ -46,6 +46,46 @@ TEST(Rules, EveryBooleanAndEveryWrongWordIsFound) {
   }
 }
 
+TEST(Rules, ASwitchOfFlashAttentionIsNeverSilent) {
+  for (const char* off : {"0", "false", "F", " 'no' "}) {
+    const Report report = examined(fmt::format("env OLLAMA_FLASH_ATTENTION={}\n", off));
+    const Finding* f = find(report, "config.flash-attention");
+    // Words that Ollama takes for a yes have a finding already, which says so there.
+    if (f == nullptr) f = find(report, "config.bool");
+    ASSERT_NE(f, nullptr) << off;
+    EXPECT_NE((f->sentence + f->result).find("changes nothing"), std::string::npos) << f->sentence;
+  }
+  for (const char* on : {"1", "true", "on", "", "whatever"}) {
+    const Report report = examined(fmt::format("env OLLAMA_FLASH_ATTENTION={}\n", on));
+    EXPECT_EQ(find(report, "config.flash-attention"), nullptr) << on;
+  }
+  // The other variable wins, and another one's finding does not hide it.
+  const Report both =
+      examined("env OLLAMA_FLASH_ATTENTION=1\nenv HEARTH_FLASH_ATTENTION=0\nenv OLLAMA_VULKAN=off\n");
+  ASSERT_NE(find(both, "config.flash-attention"), nullptr);
+  EXPECT_EQ(find(both, "config.flash-attention")->sentence.find("HEARTH_FLASH_ATTENTION=0"), 0U);
+}
+
+TEST(Rules, ADeviceThatWasMeasuredOnABusyMachineSaysSo) {
+  const auto line = [](const char* load) {
+    const Report report = examined(fmt::format(
+        "verdict "
+        "{{\"backend\":\"cpu\",\"outcome\":\"passed\",\"device\":\"cpu\",\"kind\":\"cpu\",\"taken\":5,"
+        "\"rates\":{{\"memory_gbs\":20{}}}}}\n",
+        load));
+    const std::string text = to_text(report, {false, 0, 100});
+    const Json json = to_json(report);
+    EXPECT_EQ(text.find("measured while busy") != std::string::npos,
+              json.at("devices").at(0).as_object().contains("measured_busy"));
+    return text;
+  };
+  EXPECT_EQ(line("").find("busy"), std::string::npos);
+  EXPECT_EQ(line(",\"others\":0.04").find("busy"), std::string::npos);
+  EXPECT_NE(line(",\"others\":0.5,\"stolen\":0.1")
+                .find("measured while busy: others took 50 % of the processors, the host 10 %"),
+            std::string::npos);
+}
+
 TEST(Rules, ASettingIsMendedWhereItWasMade) {
   const std::string wrong = "env OLLAMA_VULKAN=off\n";
   EXPECT_NE(fix_of(examined(wrong + "node /.dockerenv - 0755 0 0\n"), "config.bool")

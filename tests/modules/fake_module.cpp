@@ -158,6 +158,19 @@ std::string own_backend() {
   return file.substr(file.find('-') + 1);
 }
 
+// HEARTH_FAKE_OVERRIDE: what ROCm's override has to be for the device to work, by devices ("none;10.3.0"), of
+// each the values that will do ("none|11.0.0"). Device 0 is KFD node 1.
+bool has_override(uint32_t index) {
+  std::string wanted = setting("HEARTH_FAKE_OVERRIDE");
+  for (uint32_t i = 0; i < index && wanted.find(';') != std::string::npos; ++i)
+    wanted = wanted.substr(wanted.find(';') + 1);
+  wanted = wanted.substr(0, wanted.find(';'));
+  const std::string of_node = setting(fmt::format("HSA_OVERRIDE_GFX_VERSION_{}", index + 1).c_str());
+  const std::string value = of_node.empty() ? setting("HSA_OVERRIDE_GFX_VERSION") : of_node;
+  const std::string list = "|" + wanted + "|";
+  return wanted.empty() || list.find("|" + (value.empty() ? "none" : value) + "|") != std::string::npos;
+}
+
 class FakeModule final : public Module {
  public:
   std::vector<ModuleDevice> devices() override {
@@ -184,10 +197,7 @@ class FakeModule final : public Module {
   }
   std::unique_ptr<Device> open(uint32_t index, const OpenOptions&) override {
     if (misbehave("open")) return nullptr;
-    // Works only with the override of ROCm's chip that is named here.
-    const std::string wanted = setting("HEARTH_FAKE_OVERRIDE");
-    if (!wanted.empty() && setting("HSA_OVERRIDE_GFX_VERSION") != (wanted == "none" ? "" : wanted))
-      die(SIGSEGV);
+    if (!has_override(index)) die(SIGSEGV);
     if (!setting("HEARTH_FAKE_NO_FILTER").empty() && !setting("CUDA_VISIBLE_DEVICES").empty()) die(SIGSEGV);
     return std::make_unique<FakeDevice>(fmt::format("{}{}", own_backend(), index));
   }

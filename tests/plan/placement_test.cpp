@@ -115,6 +115,38 @@ TEST(Placement, ACacheTypeThatACardLacksIsNotPutThere) {
   EXPECT_EQ(plan.layers_on(0), 0U);
 }
 
+// A page of a layer has 128 KiB here: four pieces of 64 MiB hold 2048 pages.
+TEST(Placement, ALayersCacheInMorePiecesThanADriverTakesIsRefusedWithTheCause) {
+  DeviceBudget a = card("a", 80 * gib);
+  a.layer_cache = {64 * mib, 4};
+  const MemoryProfile model = numbers({});
+  EXPECT_EQ(planned(model, {a}, of_context(65536)).layers_on(0), 32U);
+  const auto more = place(model, std::vector{a}, of_context(65536 + 32));
+  ASSERT_TRUE(std::holds_alternative<Shortfall>(more));
+  const Shortfall& s = std::get<Shortfall>(more);
+  EXPECT_EQ(s.cause, "a layer's cache of 256 MiB: a takes 4 pieces of 64 MiB");
+  ASSERT_FALSE(s.would_fit.empty());
+  EXPECT_EQ(s.would_fit[0].text, "a q8_0 cache");
+  EXPECT_EQ(largest_context(model, std::vector{a}, of_context(0)), 65536U);
+  const Plan split = planned(model, {a, host(64 * gib)}, of_context(65536 + 32));
+  EXPECT_EQ(split.layers_on(0), 0U);
+  EXPECT_THAT(split.notes,
+              testing::Contains(HasSubstr("more on the accelerators would take a layer's cache")));
+}
+
+TEST(Placement, APieceThatCannotBeCutTakesFewerRows) {
+  DeviceBudget a = card("a", 80 * gib);
+  a.largest_allocation = 64 * mib;  // the arena of 512 rows has 100 MiB
+  const MemoryProfile model = numbers({});
+  const Plan plan = planned(model, {a}, of_context(4096));
+  EXPECT_EQ(plan.rows, 128U);
+  EXPECT_EQ(plan.layers_on(0), 32U);
+  a.largest_allocation = 8 * mib;
+  const auto none = place(model, std::vector{a}, of_context(4096));
+  ASSERT_TRUE(std::holds_alternative<Shortfall>(none));
+  EXPECT_THAT(std::get<Shortfall>(none).cause, HasSubstr("arena of 100 MiB: a gives 8 MiB in one piece"));
+}
+
 TEST(Placement, AnIntegratedCardSharesTheHostsMemory) {
   DeviceBudget a = card("igpu", 6 * gib, 60e9);
   a.host_memory = true;

@@ -25,8 +25,12 @@ ProbeVerdict full() {
   v.replies = {{"hipInit", 100, "no device"}, {"hipFree", 0, ""}};
   v.variants = {{"tile", 256, "q8_0", "q8_0", false, "occupancy 0"},
                 {"small_tile", 256, "q8_0", "q5_1", true, ""}};
-  v.rates = {384.5, 9000, 300.25};
-  v.memory = {uint64_t{12} << 30, uint64_t{11} << 30, 0xfffffffc, {{uint64_t{12} << 30, 5, true, false}}};
+  v.rates = {384.5, 9000, 300.25, {0.5, 0.125}};
+  v.memory = {uint64_t{12} << 30,
+              uint64_t{11} << 30,
+              0xfffffffc,
+              {{uint64_t{12} << 30, 5, true, false}},
+              {1 << 30, 4}};
   v.features = {"int_dot"};
   v.overrides = {{"HSA_OVERRIDE_GFX_VERSION", "10.3.0"}};
   v.kernel = "6.14.0";
@@ -44,6 +48,9 @@ TEST(Verdict, SurvivesEncoding) {
   EXPECT_EQ(v.overrides.at(0).second, "10.3.0");
   EXPECT_EQ(v.replies.at(0).code, 100);
   EXPECT_DOUBLE_EQ(v.rates.generation_gflops, 300.25);
+  EXPECT_DOUBLE_EQ(v.rates.load.others, 0.5);
+  EXPECT_DOUBLE_EQ(v.rates.load.stolen, 0.125);
+  EXPECT_EQ(v.memory.layer_cache, (PieceLimit{1 << 30, 4}));
 }
 
 TEST(Verdict, EveryOutcomeHasAWord) {

@@ -29,6 +29,10 @@ struct Capabilities {
   uint32_t queue_family = 0;
 };
 
+// The keys and values of one layer may have so many bindings, each an allocation of its own.
+inline constexpr uint32_t cache_bindings = 4;
+PieceLimit layer_cache(const Capabilities& limits) noexcept;
+
 // A physical device as enumerated.
 struct PhysicalDevice {
   VkPhysicalDevice handle = nullptr;

@@ -177,12 +177,18 @@ ModuleDevice description_of(const Properties& p, const Capabilities& c, bool pci
   d.vendor_id = p.all.properties.vendorID;
   d.device_id = p.all.properties.deviceID;
   d.largest_allocation = c.largest_allocation;
+  d.layer_cache = layer_cache(c);
   d.features = feature_names(c);
   d.lacks = lacks(c);
   return d;
 }
 
 }  // namespace
+
+PieceLimit layer_cache(const Capabilities& limits) noexcept {
+  constexpr uint64_t most_piece = 1ULL << 30;
+  return {std::min({most_piece, limits.largest_allocation, limits.largest_binding}), cache_bindings};
+}
 
 std::vector<MemoryHeap> heaps_of(const InstanceApi& api, VkPhysicalDevice device, bool budget) {
   VkPhysicalDeviceMemoryBudgetPropertiesEXT free{

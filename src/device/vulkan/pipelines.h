@@ -31,7 +31,7 @@ enum Binding : uint32_t {
   cache_at,
   codebooks_at
 };
-inline constexpr uint32_t cache_bindings = 4, bindings = 8, most_push = 128;
+inline constexpr uint32_t bindings = 8, most_push = 128;
 
 // All pipelines of a device. They share one layout; a pipeline is compiled when it is first asked for, from a
 // file of the driver's own making where there is one.

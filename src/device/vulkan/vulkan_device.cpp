@@ -100,7 +100,7 @@ void VulkanDevice::reserve_cache(const DeviceBuffers& plan, const Program& progr
     group.types = plan.kv;
     group.pages = plan.pages[g];
     group.layer_page = page_bytes(group.profile, plan.kv) / std::max(1U, c.layers);
-    const uint64_t most = std::min(block_bytes(gpu, 1), gpu.capabilities().largest_binding);
+    const uint64_t most = layer_cache(gpu.capabilities()).bytes;
     group.pages_each = static_cast<uint32_t>(
         std::clamp<uint64_t>(most / std::max<uint64_t>(1, group.layer_page), 1, std::max(1U, group.pages)));
     const uint32_t count = (group.pages + group.pages_each - 1) / group.pages_each;

@@ -46,7 +46,8 @@ double speed(const Candidate& c) {
 
 std::string measured(const MeasuredRates& r) {
   if (r.memory_gbs <= 0) return "its probe passed; not measured";
-  return fmt::format("measured: {:.0f} GB/s, prompts {:.0f} GFLOP/s", r.memory_gbs, r.prompt_gflops);
+  return fmt::format("measured{}: {:.0f} GB/s, prompts {:.0f} GFLOP/s",
+                     r.load.busy() ? " on a busy machine" : "", r.memory_gbs, r.prompt_gflops);
 }
 
 class Chooser {

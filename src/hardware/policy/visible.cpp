@@ -79,6 +79,16 @@ bool bool_in(const Environment& environment, const std::string& name, bool other
   return std::none_of(no.begin(), no.end(), is) && otherwise;
 }
 
+std::string without_flash_attention(const Environment& environment) {
+  if (bool_in(environment, "FLASH_ATTENTION", true)) return {};
+  const auto own = environment.find("HEARTH_FLASH_ATTENTION");
+  return fmt::format(
+      "{}_FLASH_ATTENTION={} changes nothing: every device computes attention page by page with a running "
+      "softmax, there is no other kind to choose, and quantized caches work with it",
+      own != environment.end() && !trimmed(own->second).empty() ? "HEARTH" : "OLLAMA",
+      setting_in(environment, "FLASH_ATTENTION"));
+}
+
 std::string forced_backend(const Environment& environment) {
   const std::string name = setting_in(environment, "LLM_LIBRARY");
   for (const char* backend : {"cpu", "cuda", "rocm", "vulkan"}) {

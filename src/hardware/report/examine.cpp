@@ -108,12 +108,24 @@ std::string product_of(const Case& c, const Gpu& gpu) {
   return gpu.name;
 }
 
+// Whether its rates come from a busy machine, and are lower than what it reaches.
+void note_probe(const ProbeVerdict& v, DeviceLine& line) {
+  if (v.taken < line.probed) return;
+  line.probed = v.taken;
+  line.busy.clear();
+  const ProcessorLoad& load = v.rates.load;
+  if (!v.passed() || !load.busy()) return;
+  line.busy = fmt::format("others took {:.0f} % of the processors{}; measured again when the machine is idle",
+                          100 * load.others,
+                          load.stolen >= 0.01 ? fmt::format(", the host {:.0f} %", 100 * load.stolen) : "");
+}
+
 DeviceLine line_of(const Case& c, const DeviceChoice& choice, const Gpu& gpu) {
   DeviceLine line;
   line.address = gpu.address;
   line.product = product_of(c, gpu);
   line.facts = facts_of(c, gpu);
-  for (const ProbeVerdict* v : c.about(gpu)) line.probed = std::max(line.probed, v->taken);
+  for (const ProbeVerdict* v : c.about(gpu)) note_probe(*v, line);
   if (gpu.vendor == Vendor::other) {
     line.use = DeviceUse::display;
     line.why = "no device for computing";
@@ -135,7 +147,7 @@ void add_unlisted(const Case& c, Report& report) {
       if (v.device != d.device) continue;
       line.product = v.name;
       line.facts = v.driver;
-      line.probed = v.taken;
+      note_probe(v, line);
     }
     take_choice(line, d, use);
     report.devices.push_back(std::move(line));
@@ -173,7 +185,7 @@ DeviceLine cpu_line(const Case& c, const DeviceChoice& choice) {
     if (d.device == "cpu") take_choice(line, d, DeviceUse::used);
   }
   for (const ProbeVerdict& v : c.verdicts) {
-    if (v.backend == "cpu") line.probed = v.taken;
+    if (v.backend == "cpu") note_probe(v, line);
   }
   return line;
 }

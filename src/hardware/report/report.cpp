@@ -58,6 +58,7 @@ Json to_json(const Report& r) {
                    {"facts", l.facts}, {"use", to_string(l.use)}, {"cause", l.cause},
                    {"why", l.why}};
     if (l.probed != 0) o["probed"] = l.probed;
+    if (!l.busy.empty()) o["measured_busy"] = l.busy;
     devices.push_back(std::move(o));
   }
   for (const Finding& f : r.findings) {

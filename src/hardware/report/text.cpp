@@ -95,6 +95,7 @@ void device(Page& page, const DeviceLine& l, const ReportStyle& style, size_t na
   std::string why = l.why;
   if (!l.cause.empty()) why += fmt::format(" [{}]", l.cause);
   if (l.probed != 0 && style.now != 0) why += fmt::format("; probed {}", age(l.probed, style.now));
+  if (!l.busy.empty()) why += fmt::format("; measured while busy: {}", l.busy);
   if (!why.empty()) page.paragraph(indent, why);
 }
 

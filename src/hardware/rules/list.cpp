@@ -10,7 +10,8 @@ constexpr Rule all[] = {
     chosen_backend, amd_apu,           display_igpu,       kepler,
     vulkan_drivers, vulkan_allocation, attention_variants, missing_modules,
     unexplained,    unknown_devices,   processor_quota,    processor_features,
-    memory_limit,   cache_types,       boolean_settings,   unreadable_log,
+    memory_limit,   cache_types,       boolean_settings,   flash_attention,
+    unreadable_log,
 };
 
 }  // namespace

@@ -42,6 +42,7 @@ void processor_features(Case&);
 void memory_limit(Case&);
 void cache_types(Case&);
 void boolean_settings(Case&);
+void flash_attention(Case&);
 void unreadable_log(Case&);
 
 }  // namespace hearth

@@ -179,8 +179,24 @@ void boolean_settings(Case& c) {
                "{}={}: \"{}\" is no boolean of Ollama, for which any other text than 0 and false means "
                "on, the opposite of what was written; {}.",
                variable, value, value, here),
-           .fix = c.remedies.set_variable(variable, "0")});
+           .fix = c.remedies.set_variable(variable, "0"),
+           .result = std::string_view(name) == "FLASH_ATTENTION"
+                         ? without_flash_attention(c.machine.environment)
+                         : ""});
   }
+}
+
+// The switch of a choice that hearth does not have: said, not passed over.
+void flash_attention(Case& c) {
+  const std::string meaning = without_flash_attention(c.machine.environment);
+  const auto said = [&](const Finding& f) { return f.result == meaning; };
+  if (meaning.empty() || std::any_of(c.findings.begin(), c.findings.end(), said)) return;
+  c.add(
+      {.code = "config.flash-attention",
+       .severity = Severity::note,
+       .sentence = meaning + ".",
+       .fix = {"none needed: the probe checks each variant of attention, and what computes wrong is not used",
+               {}}});
 }
 
 // Said only where it could have explained something.

@@ -130,6 +130,18 @@ const AmdDevice* find_amd(uint32_t device) noexcept {
   return at == std::end(devices) ? nullptr : at;
 }
 
+std::string override_value(std::string_view gfx) {
+  constexpr std::string_view front = "gfx", hex = "0123456789abcdef";
+  if (!gfx.starts_with(front) || gfx.size() < front.size() + 3) return {};
+  const std::string_view digits = gfx.substr(front.size());
+  const size_t stepping = hex.find(digits.back()), minor = hex.find(digits[digits.size() - 2]);
+  const std::string_view major = digits.substr(0, digits.size() - 2);
+  if (stepping == std::string_view::npos || minor == std::string_view::npos ||
+      major.find_first_not_of("0123456789") != std::string_view::npos)
+    return {};
+  return std::string(major) + "." + std::to_string(minor) + "." + std::to_string(stepping);
+}
+
 std::string_view known_override(std::string_view gfx) noexcept {
   for (const Override& o : overrides) {
     if (o.gfx == gfx) return o.value;

@@ -18,6 +18,14 @@ uint64_t Use::anonymous() const noexcept {
   return plus(plus(plus(copied, kv), plus(arena, workspace)), results);
 }
 
+uint64_t most_pages(const DeviceBudget& device, const CacheProfile& group, KvTypes kv) noexcept {
+  CacheProfile layer = group;
+  layer.layers = 1;
+  const uint64_t page = page_bytes(layer, kv);
+  if (device.layer_cache.bytes == 0 || page == 0) return most;
+  return times(device.layer_cache.bytes / page, device.layer_cache.pieces);
+}
+
 uint32_t results_of(const Terms& terms, uint32_t rows) noexcept {
   return std::min(rows, std::max(terms.parallel, page_tokens));
 }
@@ -59,7 +67,20 @@ bool Draft::fits(uint32_t device) const {
   const Use u = use(device);
   if (!u.any) return true;
   if (b.mapped_limit != 0 && plus(u.anonymous(), u.mapped) > b.mapped_limit) return false;
-  return u.anonymous() <= room(b);
+  return u.anonymous() <= room(b) && in_pieces(device, u);
+}
+
+bool Draft::in_pieces(uint32_t device, const Use& u) const {
+  const DeviceBudget& b = devices_[device];
+  if (b.largest_allocation != 0 && std::max({u.arena, u.workspace, u.results}) > b.largest_allocation)
+    return false;
+  for (size_t p = 0; p < at_.size() && b.layer_cache.bytes != 0; ++p) {
+    if (at_[p] != std::optional(device)) continue;
+    for (const uint16_t group : model_.parts[p].caches) {
+      if (pages_of(terms_) > most_pages(b, model_.caches[group], terms_.kv)) return false;
+    }
+  }
+  return true;
 }
 
 // Integrated GPUs and the host take from the same memory.

@@ -47,6 +47,7 @@ class Draft {
 
  private:
   bool fits(uint32_t device) const;
+  bool in_pieces(uint32_t device, const Use& use) const;
   bool fits_shared() const;
   void add(size_t part, uint32_t device, Use& use) const;
 
@@ -55,6 +56,9 @@ class Draft {
   Terms terms_;
   std::vector<std::optional<uint32_t>> at_;  // [part]
 };
+
+// Pages that a layer of a cache group may have on a device, by what its driver gives in one piece.
+uint64_t most_pages(const DeviceBudget& device, const CacheProfile& group, KvTypes kv) noexcept;
 
 // Rows of scores per step, and pages of the cache.
 uint32_t results_of(const Terms& terms, uint32_t rows) noexcept;
