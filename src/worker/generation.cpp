@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "worker/prompt.h"
 #include "worker/sampling.h"
@@ -30,6 +31,10 @@ class Generation final : public Work {
         context_(context.engine.plan().context) {
     const RequestOptions options = options_of(request.sampling);
     sampling_ = options.sampling;
+    if (options.ignore_eos) {
+      for (const TokenId end : context.model.tokenizer->end_tokens())
+        sampling_.logit_bias[end] = -std::numeric_limits<float>::infinity();
+    }
     keep_ = kept_tokens({context_, options.num_keep}, *context.model.tokenizer);
     // An answer without an end is cut off where the reference does it.
     const uint32_t most = 10 * context_;
