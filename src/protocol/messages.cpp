@@ -182,6 +182,19 @@ std::vector<DeviceBudget> budgets_of(const Json& j) {
   return budgets;
 }
 
+json::array products_json(const std::vector<FailedProduct>& failures) {
+  json::array list;
+  for (const FailedProduct& f : failures)
+    list.push_back({{"device", f.device}, {"type", f.type}, {"cause", f.cause}});
+  return list;
+}
+std::vector<FailedProduct> products_of(const Json& j) {
+  std::vector<FailedProduct> failures;
+  for (const Json& f : j.as_array())
+    failures.push_back({text(f, "device"), text(f, "type"), text(f, "cause")});
+  return failures;
+}
+
 json::array failures_json(const std::vector<FailedAttention>& failures) {
   json::array list;
   for (const FailedAttention& f : failures)
@@ -206,7 +219,8 @@ json::object load_json(const LoadRequest& r) {
           {"backends", r.backends},
           {"budgets", budgets_json(r.budgets)},
           {"environment", json::value_from(r.environment)},
-          {"avoid", failures_json(r.avoid)}};
+          {"avoid", failures_json(r.avoid)},
+          {"avoid_products", products_json(r.avoid_products)}};
 }
 LoadRequest load_of(const Json& j) {
   return {text(j, "path"),
@@ -217,7 +231,8 @@ LoadRequest load_of(const Json& j) {
           text(j, "backends"),
           budgets_of(j.at("budgets")),
           json::value_to<std::vector<std::pair<std::string, std::string>>>(j.at("environment")),
-          failures_of(j.at("avoid"))};
+          failures_of(j.at("avoid")),
+          products_of(j.at("avoid_products"))};
 }
 
 json::object survey_json(const to_child::Survey& m) {

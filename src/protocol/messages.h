@@ -91,6 +91,12 @@ struct FailedAttention {
   std::string cause = {};
 };
 
+// Products with a type of weights that failed in a probe: parts with such weights are computed elsewhere.
+struct FailedProduct {
+  std::string device, type;  // the type's name, "Q4_K"
+  std::string cause = {};
+};
+
 // Which file to load and how.
 struct LoadRequest {
   std::string path;  // empty: the built-in model
@@ -105,6 +111,7 @@ struct LoadRequest {
   // What the devices' drivers are to find in their environment; empty = the variable is removed.
   std::vector<std::pair<std::string, std::string>> environment = {};
   std::vector<FailedAttention> avoid = {};
+  std::vector<FailedProduct> avoid_products = {};
 };
 
 namespace to_child {
