@@ -52,7 +52,7 @@ const ProbeVerdict* verdict_on(const KnownDevices& devices, const ChosenDevice& 
 bool worth_probing(const Inventory& inventory) {
   const auto computes = [](const Gpu& gpu) { return gpu.vendor != Vendor::other || !gpu.render.empty(); };
   return std::any_of(inventory.gpus.begin(), inventory.gpus.end(), computes) || inventory.dxg.exists ||
-         has_render_node();
+         has_render_node() || !inventory.setting("BACKENDS").empty();
 }
 
 MachineProbe machine_probe(const Inventory& inventory) {

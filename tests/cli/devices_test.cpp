@@ -94,6 +94,9 @@ TEST(WorthProbing, IsAMachineWithAGpu) {
   machine.gpus[0].vendor = Vendor::amd;
   EXPECT_TRUE(worth_probing(machine));
   machine.gpus.clear();
+  machine.environment = {{"HEARTH_BACKENDS", "/opt/modules"}};
+  EXPECT_TRUE(worth_probing(machine)) << "somebody names modules";
+  machine.environment.clear();
   machine.dxg.exists = true;
   EXPECT_TRUE(worth_probing(machine));
 }
