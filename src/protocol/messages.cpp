@@ -84,6 +84,12 @@ json::object request_json(const Request& r) {
   if (r.prefer_go) o["prefer_go"] = *r.prefer_go;
   if (r.raw) o["raw"] = *r.raw;
   if (r.suffix) o["suffix"] = *r.suffix;
+  if (!r.around.empty()) {
+    json::array around;
+    for (const NamedText& t : r.around) around.push_back({{"name", t.name}, {"text", t.text}});
+    o["around"] = std::move(around);
+  }
+  if (r.query) o["query"] = *r.query;
   if (r.template_text) o["template"] = *r.template_text;
   if (r.logprobs) o["logprobs"] = *r.logprobs;
   if (!r.tools.is_null()) o["tools"] = r.tools;
@@ -126,6 +132,10 @@ Request request_of(const Json& j) {
   read_optional(j, "prefer_go", r.prefer_go);
   read_optional(j, "raw", r.raw);
   read_optional(j, "suffix", r.suffix);
+  read_optional(j, "query", r.query);
+  if (o.contains("around")) {
+    for (const Json& t : j.at("around").as_array()) r.around.push_back({text(t, "name"), text(t, "text")});
+  }
   read_optional(j, "template", r.template_text);
   read_optional(j, "logprobs", r.logprobs);
   if (const Json* tools = o.if_contains("tools")) r.tools = *tools;

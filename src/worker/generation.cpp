@@ -157,7 +157,7 @@ std::unique_ptr<Work> make_generation(RequestId id, const Request& request, cons
   ChosenTemplate chosen;
   if (!request.raw || request.suffix) {
     chosen = context.templates.choose(request);
-    check_abilities(request, chosen, context.model.name);
+    check_abilities(request, chosen, context.model);
   }
   const PromptRoom room{context.engine.plan().context, options_of(request.sampling).num_keep};
   ReadyPrompt prompt = make_prompt(request, chosen, context.model, room);
