@@ -27,8 +27,12 @@ KnownDevices judged(Inventory inventory, MachineVerdicts verdicts) {
 }
 
 void avoid_failures(const ProbeVerdict& v, LoadRequest& load) {
+  constexpr std::string_view product = "matmul ";
   for (const VariantVerdict& variant : v.variants) {
-    if (variant.kernel != "attend" || variant.passed || variant.cause.starts_with("not tried")) continue;
+    if (variant.passed || variant.cause.starts_with("not tried")) continue;
+    if (variant.kernel.starts_with(product))
+      load.avoid_products.push_back({v.device, variant.kernel.substr(product.size()), variant.cause});
+    if (variant.kernel != "attend") continue;
     for (const KvType type : {KvType::f32, KvType::f16, KvType::q8_0, KvType::q4_0}) {
       if (to_string(type) == variant.k)
         load.avoid.push_back({v.device, variant.head_size, type, variant.cause});
@@ -48,7 +52,7 @@ const ProbeVerdict* verdict_on(const KnownDevices& devices, const ChosenDevice& 
 bool worth_probing(const Inventory& inventory) {
   const auto computes = [](const Gpu& gpu) { return gpu.vendor != Vendor::other || !gpu.render.empty(); };
   return std::any_of(inventory.gpus.begin(), inventory.gpus.end(), computes) || inventory.dxg.exists ||
-         has_render_node();
+         has_render_node() || !inventory.setting("BACKENDS").empty();
 }
 
 MachineProbe machine_probe(const Inventory& inventory) {
@@ -107,6 +111,7 @@ void use_devices(const KnownDevices& devices, LoadRequest& load) {
   load.budgets.clear();
   load.environment.clear();
   load.avoid.clear();
+  load.avoid_products.clear();
   for (const ChosenDevice& chosen : devices.choice.use) {
     const ProbeVerdict* v = verdict_on(devices, chosen);
     DeviceBudget budget;

@@ -18,7 +18,8 @@ struct KnownDevices {
   DeviceChoice choice;
 };
 
-// Whether there is anything in this machine that a probe could tell more about than the CPU.
+// Whether there is anything in this machine that a probe could tell more about than the CPU: a GPU, or
+// modules whose folder somebody names.
 bool worth_probing(const Inventory& inventory);
 
 // How this machine is probed: folders and limits of the environment.

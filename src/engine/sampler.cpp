@@ -65,6 +65,9 @@ void validate(const SamplingOptions& o) {
           "more than 0");
   require(std::isfinite(o.presence_penalty), "presence_penalty", o.presence_penalty, "a number");
   require(std::isfinite(o.frequency_penalty), "frequency_penalty", o.frequency_penalty, "a number");
+  require(std::isfinite(o.top_n_sigma), "top_n_sigma", o.top_n_sigma, "a number; 0 or less is off");
+  require(o.xtc_probability >= 0 && o.xtc_probability <= 1, "xtc_probability", o.xtc_probability, "0 to 1");
+  require(o.xtc_threshold >= 0 && o.xtc_threshold <= 1, "xtc_threshold", o.xtc_threshold, "0 to 1");
   require(o.mirostat >= 0 && o.mirostat <= 2, "mirostat", o.mirostat, "0, 1 or 2");
   require(o.mirostat_tau >= 0 && std::isfinite(o.mirostat_tau), "mirostat_tau", o.mirostat_tau, "0 or more");
   require(o.mirostat_eta >= 0 && std::isfinite(o.mirostat_eta), "mirostat_eta", o.mirostat_eta, "0 or more");
@@ -221,13 +224,22 @@ TokenId Sampler::choose(std::span<const float> logits, const TokenFilter* filter
   if (candidates_.empty()) nothing_to_choose(logits, filtered);
   sampling::settle_infinities(candidates_);
   if (options_.mirostat != 0) return draw_mirostat();
-  const bool cuts = options_.typical_p < 1 || options_.top_p < 1 || options_.min_p > 0;
-  if (cuts) sampling::weigh(candidates_, 1);
-  if (options_.typical_p < 1) sampling::keep_typical(candidates_, static_cast<double>(options_.typical_p));
-  if (options_.top_p < 1) sampling::keep_top_p(candidates_, static_cast<double>(options_.top_p));
-  if (options_.min_p > 0) sampling::keep_min_p(candidates_, static_cast<double>(options_.min_p));
-  if (!cuts || options_.temperature != 1) sampling::weigh(candidates_, options_.temperature);
+  if (options_.top_n_sigma > 0)
+    sampling::keep_n_sigma(candidates_, options_.top_n_sigma, sampling::spread_of(scores));
+  cut();
   return draw();
+}
+
+void Sampler::cut() {
+  const SamplingOptions& o = options_;
+  const bool cuts = o.typical_p < 1 || o.top_p < 1 || o.min_p > 0 || o.xtc_probability > 0;
+  if (cuts) sampling::weigh(candidates_, 1);
+  if (o.typical_p < 1) sampling::keep_typical(candidates_, static_cast<double>(o.typical_p));
+  if (o.top_p < 1) sampling::keep_top_p(candidates_, static_cast<double>(o.top_p));
+  if (o.min_p > 0) sampling::keep_min_p(candidates_, static_cast<double>(o.min_p));
+  if (o.xtc_probability > 0 && uniform() < static_cast<double>(o.xtc_probability))
+    sampling::drop_obvious(candidates_, static_cast<double>(o.xtc_threshold));
+  if (!cuts || o.temperature != 1) sampling::weigh(candidates_, o.temperature);
 }
 
 }  // namespace hearth

@@ -24,6 +24,9 @@ struct SamplingOptions {
   float presence_penalty = 0.0F, frequency_penalty = 0.0F;
   int32_t mirostat = 0;  // 0 = off, 1 or 2
   float mirostat_tau = 5.0F, mirostat_eta = 0.1F;
+  float top_n_sigma = -1.0F;     // 0 or below: off
+  float xtc_probability = 0.0F;  // 0 = off
+  float xtc_threshold = 0.1F;
   std::optional<uint64_t> seed;         // none = drawn from the system; Sampler::seed() says which
   std::map<TokenId, float> logit_bias;  // added to the score; −infinity bans, ids outside count for nothing
 
@@ -63,9 +66,9 @@ class RecentTokens {
   std::vector<int32_t> distinct_;
 };
 
-// Draws tokens. The order of its steps: bias, penalties, filter, top-k, typical-p, top-p, min-p, temperature,
-// draw; mirostat replaces the cuts. The same seed, scores and history give the same tokens with every
-// compiler and standard library. Copying a sampler copies its state. Not thread-safe.
+// Draws tokens. The order of its steps: bias, penalties, filter, top-n-sigma, top-k, typical-p, top-p, min-p,
+// xtc, temperature, draw; mirostat replaces the cuts. The same seed, scores and history give the same tokens
+// with every compiler and standard library. Copying a sampler copies its state. Not thread-safe.
 class Sampler {
  public:
   Sampler(SamplingOptions options, uint32_t vocabulary);
@@ -85,6 +88,7 @@ class Sampler {
   void gather(std::span<const float> scores, size_t count, bool filtered);
   TokenId greedy(std::span<const float> scores, bool filtered) const;
   bool allowed(size_t token) const { return ((allowed_[token / 64] >> (token % 64)) & 1U) != 0; }
+  void cut();
   TokenId draw();
   TokenId draw_mirostat();
   double uniform();

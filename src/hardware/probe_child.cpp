@@ -124,9 +124,14 @@ class Watch {
   bool over_ = false;
 };
 
-// The phase in which a variant was tried; empty for those that cannot be left out.
+// The phase in which a variant was tried.
 std::string phase_of(const VariantVerdict& v) {
-  return v.kernel == "attend" ? fmt::format("attend d{} {}", v.head_size, v.k) : std::string();
+  return v.kernel == "attend" ? fmt::format("attend d{} {}", v.head_size, v.k) : v.kernel;
+}
+
+// The verdict lists it already: it is no product that every device must have.
+bool is_variant(const ProbeVerdict& v) {
+  return v.phase.starts_with("attend ") || (v.phase.starts_with("matmul ") && !v.variants.empty());
 }
 
 }  // namespace
@@ -148,9 +153,7 @@ ProbeVerdict probe_device(ProbeQuestion question, const EnvironmentChanges& envi
       if (at != question.skip.end()) variant.cause = causes[static_cast<size_t>(at - question.skip.begin())];
     }
     const bool killed = v.outcome == ProbeOutcome::crashed || v.outcome == ProbeOutcome::timed_out;
-    if (!killed || !v.phase.starts_with("attend ") ||
-        causes.size() >= static_cast<size_t>(runner.limits.restarts))
-      return v;
+    if (!killed || !is_variant(v) || causes.size() >= static_cast<size_t>(runner.limits.restarts)) return v;
     question.skip.push_back(v.phase);
     causes.push_back(v.cause);
   }

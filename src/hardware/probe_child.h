@@ -35,8 +35,8 @@ struct ProbeRunner {
 ProbeReport run_probe_child(const ProbeQuestion& question, const EnvironmentChanges& environment,
                             const ProbeRunner& runner);
 
-// Probes one device: a variant of attention that kills the child is left out by the next child and counts as
-// failed.
+// Probes one device: a variant of attention, or a product with a type of weights that not every device must
+// have, that kills the child is left out by the next child and counts as failed.
 ProbeVerdict probe_device(ProbeQuestion question, const EnvironmentChanges& environment,
                           const ProbeRunner& runner);
 

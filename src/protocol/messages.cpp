@@ -84,6 +84,12 @@ json::object request_json(const Request& r) {
   if (r.prefer_go) o["prefer_go"] = *r.prefer_go;
   if (r.raw) o["raw"] = *r.raw;
   if (r.suffix) o["suffix"] = *r.suffix;
+  if (!r.around.empty()) {
+    json::array around;
+    for (const NamedText& t : r.around) around.push_back({{"name", t.name}, {"text", t.text}});
+    o["around"] = std::move(around);
+  }
+  if (r.query) o["query"] = *r.query;
   if (r.template_text) o["template"] = *r.template_text;
   if (r.logprobs) o["logprobs"] = *r.logprobs;
   if (!r.tools.is_null()) o["tools"] = r.tools;
@@ -126,6 +132,10 @@ Request request_of(const Json& j) {
   read_optional(j, "prefer_go", r.prefer_go);
   read_optional(j, "raw", r.raw);
   read_optional(j, "suffix", r.suffix);
+  read_optional(j, "query", r.query);
+  if (o.contains("around")) {
+    for (const Json& t : j.at("around").as_array()) r.around.push_back({text(t, "name"), text(t, "text")});
+  }
   read_optional(j, "template", r.template_text);
   read_optional(j, "logprobs", r.logprobs);
   if (const Json* tools = o.if_contains("tools")) r.tools = *tools;
@@ -182,6 +192,19 @@ std::vector<DeviceBudget> budgets_of(const Json& j) {
   return budgets;
 }
 
+json::array products_json(const std::vector<FailedProduct>& failures) {
+  json::array list;
+  for (const FailedProduct& f : failures)
+    list.push_back({{"device", f.device}, {"type", f.type}, {"cause", f.cause}});
+  return list;
+}
+std::vector<FailedProduct> products_of(const Json& j) {
+  std::vector<FailedProduct> failures;
+  for (const Json& f : j.as_array())
+    failures.push_back({text(f, "device"), text(f, "type"), text(f, "cause")});
+  return failures;
+}
+
 json::array failures_json(const std::vector<FailedAttention>& failures) {
   json::array list;
   for (const FailedAttention& f : failures)
@@ -207,6 +230,7 @@ json::object load_json(const LoadRequest& r) {
           {"budgets", budgets_json(r.budgets)},
           {"environment", json::value_from(r.environment)},
           {"avoid", failures_json(r.avoid)},
+          {"avoid_products", products_json(r.avoid_products)},
           {"halvings", r.halvings}};
 }
 LoadRequest load_of(const Json& j) {
@@ -219,6 +243,7 @@ LoadRequest load_of(const Json& j) {
           budgets_of(j.at("budgets")),
           json::value_to<std::vector<std::pair<std::string, std::string>>>(j.at("environment")),
           failures_of(j.at("avoid")),
+          products_of(j.at("avoid_products")),
           number<uint32_t>(j, "halvings")};
 }
 

@@ -46,6 +46,11 @@ struct CallChoice {
   bool several = true;  // it may call more than one
 };
 
+// A text with its name: a file beside the one that is written in.
+struct NamedText {
+  std::string name, text;
+};
+
 // One request to a model: a conversation, a raw prompt, or texts to embed.
 struct Request {
   std::string model;       // as the client calls it, for messages; empty = as the worker does
@@ -58,6 +63,7 @@ struct Request {
   ThinkChoice think;
   Json format = nullptr;                     // "json", a JSON Schema, or {"gbnf": "…"}
   std::optional<std::string> suffix;         // fill in the middle: raw's text goes before, this after
+  std::vector<NamedText> around = {};        // other files, to be seen before both
   std::optional<std::string> template_text;  // a Go template instead of the model's own
   std::optional<std::string> go_template;    // the model's own besides the one in its file
   std::optional<bool> prefer_go;             // which of the two: the setting GO_TEMPLATE
@@ -81,6 +87,8 @@ struct Request {
   std::vector<std::string> embed;                  // texts to embed, instead of all above
   std::vector<std::vector<int32_t>> embed_tokens;  // the same as tokens, instead of texts
   bool normalise = true;                           // their vectors to length 1
+  // Each text of `embed` is judged by how well it answers this: a vector of one number between 0 and 1.
+  std::optional<std::string> query;
 };
 
 // Attention that came out wrong in a probe: layers with such heads are computed elsewhere.
@@ -88,6 +96,12 @@ struct FailedAttention {
   std::string device;
   uint32_t head_size = 0;
   KvType type{};  // of the cache
+  std::string cause = {};
+};
+
+// Products with a type of weights that failed in a probe: parts with such weights are computed elsewhere.
+struct FailedProduct {
+  std::string device, type;  // the type's name, "Q4_K"
   std::string cause = {};
 };
 
@@ -105,6 +119,7 @@ struct LoadRequest {
   // What the devices' drivers are to find in their environment; empty = the variable is removed.
   std::vector<std::pair<std::string, std::string>> environment = {};
   std::vector<FailedAttention> avoid = {};
+  std::vector<FailedProduct> avoid_products = {};
   // Of the rows of a step and of the time of a device's jobs: 1 where a device was lost before.
   uint32_t halvings = 0;
 };

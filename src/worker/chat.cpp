@@ -111,7 +111,9 @@ Prompt render_go(const Request& request, const ChosenTemplate& chosen) {
   c.think = thinks(request, chosen);
   c.think_level = level_of(request, chosen);
   if (request.suffix) {
-    c.prompt = request.raw.value_or("");
+    std::string before;
+    for (const NamedText& t : request.around) before += t.name + "\n" + t.text + "\n";
+    c.prompt = before + request.raw.value_or("");
     c.suffix = request.suffix;
     return chosen.go->render(c);
   }
@@ -133,6 +135,28 @@ void add_hints(const ParserHints& hints, OutputFormat& format) {
   format.calls = CallStyle::tagged;
   format.call_open = tag;
   format.call_close.clear();
+}
+
+// Text before and behind a hole between the vocabulary's own marks (Bavarian et al. 2022, "prefix, suffix,
+// middle"); other files in front, as models are trained on whole projects (Hui et al. 2024).
+Prompt render_hole(const Request& request, const Tokenizer& tokenizer) {
+  const SpecialTokens& s = tokenizer.special();
+  const auto mark = [&](std::optional<TokenId> token) {
+    return Part{piece_of(tokenizer, token), Origin::model};
+  };
+  const bool files = s.fim_sep.has_value();
+  Prompt prompt;
+  for (const NamedText& t : request.around) {
+    if (files) prompt.push_back(mark(s.fim_sep));
+    prompt.push_back({(t.name.empty() ? "" : t.name + "\n") + t.text + "\n", Origin::user});
+  }
+  if (files && !request.around.empty()) prompt.push_back(mark(s.fim_sep));
+  prompt.push_back(mark(s.fim_pre));
+  prompt.push_back({request.raw.value_or(""), Origin::user});
+  prompt.push_back(mark(s.fim_suf));
+  prompt.push_back({*request.suffix, Origin::user});
+  prompt.push_back(mark(s.fim_mid));
+  return prompt;
 }
 
 Prompt texts_alone(const Request& request) {
@@ -182,7 +206,9 @@ ChosenTemplate ChatTemplates::choose_template_of(const Request& request) {
     return ChosenTemplate{&p.tree, nullptr, p.abilities, source, {}};
   };
   if (request.template_text) return chosen_go(*request.template_text);
-  if (request.suffix && request.go_template) return chosen_go(*request.go_template);
+  if (request.suffix && request.go_template && go(*request.go_template).abilities.insert)
+    return chosen_go(*request.go_template);
+  if (request.suffix && marks_holes(*model_.tokenizer)) return {};
   TemplateAbilities jinja;
   if (model_.chat) jinja = abilities_of(*model_.chat, model_.template_source);
   const Parsed* own = request.go_template ? &go(*request.go_template) : nullptr;
@@ -201,8 +227,13 @@ ChosenTemplate ChatTemplates::choose_template_of(const Request& request) {
   return {};
 }
 
-void check_abilities(const Request& request, const ChosenTemplate& chosen, const std::string& model_name) {
-  const std::string& name = request.model.empty() ? model_name : request.model;
+bool marks_holes(const Tokenizer& tokenizer) noexcept {
+  const SpecialTokens& s = tokenizer.special();
+  return s.fim_pre && s.fim_suf && s.fim_mid;
+}
+
+void check_abilities(const Request& request, const ChosenTemplate& chosen, const OpenModel& model) {
+  const std::string& name = request.model.empty() ? model.name : request.model;
   if (request.think.set && request.think.on && !request.think.if_able && !chosen.abilities.thinking) {
     throw Error(Code::bad_request, fmt::format("\"{}\" does not support thinking", name),
                 "leave \"think\" out or use a model that thinks");
@@ -213,9 +244,10 @@ void check_abilities(const Request& request, const ChosenTemplate& chosen, const
     throw Error(Code::bad_request, fmt::format("{} does not support tools", full),
                 "leave \"tools\" out or use a model whose template shows them");
   }
-  if (request.suffix && !chosen.abilities.insert) {
-    throw Error(Code::bad_request, fmt::format("{} does not support insert", full),
-                "leave \"suffix\" out or use a model whose template has a .Suffix");
+  if (request.suffix && !chosen.abilities.insert && !marks_holes(*model.tokenizer)) {
+    throw Error(
+        Code::bad_request, fmt::format("{} does not support insert", full),
+        "leave \"suffix\" out or use a model whose template has a .Suffix, or whose vocabulary marks holes");
   }
 }
 
@@ -225,6 +257,8 @@ std::optional<bool> thinks(const Request& request, const ChosenTemplate& chosen)
 }
 
 Prompt render_chat(const Request& request, const ChosenTemplate& chosen, const Tokenizer& tokenizer) {
+  if (request.suffix && !(chosen.go != nullptr && chosen.abilities.insert))
+    return render_hole(request, tokenizer);
   if (chosen.go != nullptr) return render_go(request, chosen);
   if (chosen.jinja == nullptr) return texts_alone(request);
   // The text of a last assistant message is the beginning of the answer.

@@ -46,7 +46,10 @@ class ChatTemplates {
 
 // What is asked of the template beyond the messages: refuses what the model cannot do, in the words that
 // clients look for ("does not support thinking").
-void check_abilities(const Request& request, const ChosenTemplate& chosen, const std::string& model_name);
+void check_abilities(const Request& request, const ChosenTemplate& chosen, const OpenModel& model);
+
+// The vocabulary marks what is before and behind a hole, so that no template is needed to fill it.
+bool marks_holes(const Tokenizer& tokenizer) noexcept;
 
 // Whether the template is told to think: not set where the model cannot.
 std::optional<bool> thinks(const Request& request, const ChosenTemplate& chosen);

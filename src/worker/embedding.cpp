@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
+#include "worker/rerank.h"
 #include "worker/work.h"
 
 namespace hearth {
@@ -13,9 +15,13 @@ namespace {
 class Embedding final : public Work {
  public:
   Embedding(RequestId request_id, const Request& request, const WorkContext& context)
-      : Work(request_id), out_(context.out), normalise_(request.normalise) {
+      : Work(request_id), out_(context.out), normalise_(request.normalise && !request.query) {
     statistics_.load = context.load_seconds;
     const Tokenizer& tokenizer = *context.model.tokenizer;
+    if (request.query) {
+      judge(request, context);
+      return;
+    }
     texts_.resize(request.embed.size() + request.embed_tokens.size());
     for (size_t i = 0; i < texts_.size(); ++i) {
       const size_t given = i - std::min(i, request.embed.size());
@@ -24,6 +30,21 @@ class Embedding final : public Work {
               ? fitting(tokenizer.encode(request.embed[i], {true, false}), request.truncate, context)
               : fitting(checked(request.embed_tokens[given], tokenizer), request.truncate, context);
       statistics_.prompt_tokens += static_cast<uint32_t>(texts_[i].tokens.size());
+    }
+  }
+
+  // Pairs of the query and each text, as the model was trained to see them.
+  void judge(const Request& request, const WorkContext& context) {
+    const RerankPrompt pairs(context.model);
+    answer_ = pairs.answer();
+    for (const std::string& text : request.embed) {
+      uint32_t cut = 0;
+      Entry entry;
+      entry.tokens = pairs.tokens(*request.query, text, context.engine.plan().context, cut);
+      if (cut > 0 && !request.truncate) refuse_long(entry.tokens.size() + cut, context.engine.plan().context);
+      statistics_.truncated_tokens += cut;
+      statistics_.prompt_tokens += static_cast<uint32_t>(entry.tokens.size());
+      texts_.push_back(std::move(entry));
     }
   }
 
@@ -88,6 +109,12 @@ class Embedding final : public Work {
     return tokens;
   }
 
+  [[noreturn]] static void refuse_long(size_t tokens, uint32_t most) {
+    throw Error(Code::bad_request,
+                fmt::format("the input length exceeds the context length: {} tokens, {} fit", tokens, most),
+                "shorten the input, or leave \"truncate\" on");
+  }
+
   std::vector<TokenId> fitting(std::vector<TokenId> tokens, bool truncate, const WorkContext& context) {
     const Tokenizer& tokenizer = *context.model.tokenizer;
     const uint32_t most = context.engine.plan().context;
@@ -95,12 +122,7 @@ class Embedding final : public Work {
       throw Error(Code::bad_request, "an input has no tokens", "give each input at least one character");
     }
     if (tokens.size() <= most) return tokens;
-    if (!truncate) {
-      throw Error(
-          Code::bad_request,
-          fmt::format("the input length exceeds the context length: {} tokens, {} fit", tokens.size(), most),
-          "shorten the input, or leave \"truncate\" on");
-    }
+    if (!truncate) refuse_long(tokens.size(), most);
     statistics_.truncated_tokens += static_cast<uint32_t>(tokens.size()) - most;
     const TokenId last = tokens.back();
     tokens.resize(most);
@@ -121,6 +143,7 @@ class Embedding final : public Work {
       }
       const auto scale = !normalise_ ? 1.0F : sum > 0 ? static_cast<float>(1 / std::sqrt(sum)) : 0.0F;
       for (float& v : text.vector) v *= scale;
+      if (answer_) text.vector = {text.vector[std::min(*answer_, text.vector.size() - 1)]};
       message.vectors.push_back(std::move(text.vector));
     }
     over_ = true;
@@ -138,6 +161,7 @@ class Embedding final : public Work {
 
   Outbox out_;
   bool normalise_;
+  std::optional<size_t> answer_;  // of a reranker: the output that says "it answers"
   std::vector<Entry> texts_;
   size_t next_ = 0;
   Statistics statistics_;
@@ -153,6 +177,12 @@ std::unique_ptr<Work> make_embedding(RequestId id, const Request& request, const
                 fmt::format("\"{}\" does not support embeddings: it makes text",
                             request.model.empty() ? context.model.name : request.model),
                 "use an embedding model");
+  }
+  if (request.query && context.engine.model().hyper.pooling != PoolKind::rank) {
+    throw Error(Code::unsupported,
+                fmt::format("\"{}\" does not support reranking: it makes vectors and judges no pairs",
+                            request.model.empty() ? context.model.name : request.model),
+                "use a reranker, or compare the vectors of /v1/embeddings");
   }
   return std::make_unique<Embedding>(id, request, context);
 }

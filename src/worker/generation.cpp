@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -32,6 +33,10 @@ class Generation final : public Work {
         context_(context.engine.plan().context) {
     const RequestOptions options = options_of(request.sampling);
     sampling_ = options.sampling;
+    if (options.ignore_eos) {
+      for (const TokenId end : context.model.tokenizer->end_tokens())
+        sampling_.logit_bias[end] = -std::numeric_limits<float>::infinity();
+    }
     keep_ = kept_tokens({context_, options.num_keep}, *context.model.tokenizer);
     // An answer without an end is cut off where the reference does it.
     const uint32_t most = 10 * context_;
@@ -163,7 +168,7 @@ std::unique_ptr<Work> make_generation(RequestId id, const Request& request, cons
   ChosenTemplate chosen;
   if (!request.raw || request.suffix) {
     chosen = context.templates.choose(request);
-    check_abilities(request, chosen, context.model.name);
+    check_abilities(request, chosen, context.model);
   }
   const PromptRoom room{context.engine.plan().context, options_of(request.sampling).num_keep};
   ReadyPrompt prompt = make_prompt(request, chosen, context.model, room);

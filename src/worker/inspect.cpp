@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "device/ops.h"
 #include "formats/file_type.h"
 #include "formats/gguf.h"
 #include "tensor/types.h"
@@ -109,12 +110,20 @@ TemplateFacts templates_of(std::string_view source, const to_child::Inspect& que
   return facts;
 }
 
+// The file names the marks of a vocabulary that was trained to fill holes.
+bool marks_holes(const Gguf& file) {
+  return file.find("tokenizer.ggml.fim_pre_token_id") != nullptr &&
+         file.find("tokenizer.ggml.fim_suf_token_id") != nullptr &&
+         file.find("tokenizer.ggml.fim_mid_token_id") != nullptr;
+}
+
 json::array capabilities(const Gguf& file, const std::string& arch, const TemplateAbilities& able) {
   json::array list{file.find(arch + ".pooling_type") != nullptr ? "embedding" : "completion"};
+  if (file.u64(arch + ".pooling_type") == static_cast<uint64_t>(PoolKind::rank)) list.emplace_back("rerank");
   if (file.find(arch + ".vision.block_count") != nullptr) list.emplace_back("vision");
   if (file.find(arch + ".audio.block_count") != nullptr) list.emplace_back("audio");
   if (able.tools) list.emplace_back("tools");
-  if (able.insert) list.emplace_back("insert");
+  if (able.insert || marks_holes(file)) list.emplace_back("insert");
   if (able.thinking) list.emplace_back("thinking");
   return list;
 }

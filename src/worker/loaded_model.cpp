@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "device/modules.h"
+#include "device/parts.h"
 #include "model/profile.h"
 
 namespace hearth {
@@ -61,6 +62,24 @@ void refuse_failed(DeviceBudget& budget, const LoadRequest& request, const Memor
   }
 }
 
+// The same for parts whose weights are of a type that it multiplied wrongly, or not at all.
+void refuse_failed_products(DeviceBudget& budget, const LoadRequest& request, const Program& program) {
+  const Parts parts = parts_of(program);
+  for (const FailedProduct& f : request.avoid_products) {
+    if (f.device != budget.device) continue;
+    for (size_t op = 0; op < program.ops.size(); ++op) {
+      std::string& refusal = budget.refusals[parts.of[op]];
+      for (const Weight w : weights_of(program.ops[op])) {
+        const WeightInfo& info = program.weights[w.id - 1];
+        const bool matrix = info.shape.rows > 1 && !std::holds_alternative<Embed>(program.ops[op]);
+        if (refusal.empty() && matrix && f.type == type_info(info.type).name)
+          refusal =
+              fmt::format("products with {} weights failed when the device was probed: {}", f.type, f.cause);
+      }
+    }
+  }
+}
+
 // Where no device at all takes an operation, the load fails for that reason and not for want of memory.
 void require_some_device(const MemoryProfile& profile, std::span<const DeviceBudget> budgets) {
   for (size_t p = 0; p < profile.parts.size(); ++p) {
@@ -99,6 +118,7 @@ std::vector<DeviceBudget> budgets_for(const LoadRequest& request, const BoundMod
     }
     measure(b, model, profile, *devices[d], request.wish.kv);
     refuse_failed(b, request, profile);
+    refuse_failed_products(b, request, model.program);
     budgets.push_back(std::move(b));
   }
   return budgets;

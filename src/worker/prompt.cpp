@@ -20,6 +20,29 @@ std::vector<TokenId> encode(const Prompt& prompt, const Tokenizer& tokenizer, bo
   return tokenizer.encode(prompt, first && !has_bos);
 }
 
+// What clients send back with the answers they got: these families were trained on earlier answers without
+// their thinking. A Jinja template removes it itself where it wants to.
+bool forgets_thinking(const ChosenTemplate& chosen, const OpenModel& model) {
+  const std::string_view family = model.file->string("general.architecture").value_or("");
+  return chosen.go != nullptr && !chosen.format.think_open.empty() && !chosen.format.think_close.empty() &&
+         (family.starts_with("qwen3") || family.starts_with("deepseek"));
+}
+
+Request without_thinking(Request request, const OutputFormat& format) {
+  for (size_t i = 0; i + 1 < request.messages.size(); ++i) {
+    ChatMessage& m = request.messages[i];
+    const size_t begin = m.content.find_first_not_of(" \t\r\n");
+    if (m.role != "assistant" || begin == std::string::npos ||
+        m.content.compare(begin, format.think_open.size(), format.think_open) != 0)
+      continue;
+    const size_t close = m.content.find(format.think_close, begin);
+    if (close == std::string::npos) continue;
+    const size_t rest = m.content.find_first_not_of(" \t\r\n", close + format.think_close.size());
+    m.content.erase(0, rest == std::string::npos ? m.content.size() : rest);
+  }
+  return request;
+}
+
 // A prompt of tokens: those of an earlier exchange, then the rendered ones.
 ReadyPrompt render(const Request& request, const ChosenTemplate& chosen, const OpenModel& model) {
   ReadyPrompt ready;
@@ -28,7 +51,9 @@ ReadyPrompt render(const Request& request, const ChosenTemplate& chosen, const O
     ready.text = *request.raw;
     ready.tokens = tokenizer.encode(*request.raw, {request.context.empty() && !request.plain, true});
   } else {
-    const Prompt prompt = render_chat(request, chosen, tokenizer);
+    const Prompt prompt = forgets_thinking(chosen, model)
+                              ? render_chat(without_thinking(request, chosen.format), chosen, tokenizer)
+                              : render_chat(request, chosen, tokenizer);
     ready.text = text_of(prompt);
     ready.tokens = encode(prompt, tokenizer, request.context.empty());
   }

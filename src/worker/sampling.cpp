@@ -11,7 +11,7 @@ namespace {
 
 using Field = std::variant<float SamplingOptions::*, int32_t SamplingOptions::*>;
 
-constexpr std::array<std::pair<std::string_view, Field>, 12> fields{{
+constexpr std::array<std::pair<std::string_view, Field>, 15> fields{{
     {"temperature", &SamplingOptions::temperature},
     {"top_k", &SamplingOptions::top_k},
     {"top_p", &SamplingOptions::top_p},
@@ -21,6 +21,9 @@ constexpr std::array<std::pair<std::string_view, Field>, 12> fields{{
     {"repeat_penalty", &SamplingOptions::repeat_penalty},
     {"presence_penalty", &SamplingOptions::presence_penalty},
     {"frequency_penalty", &SamplingOptions::frequency_penalty},
+    {"top_n_sigma", &SamplingOptions::top_n_sigma},
+    {"xtc_probability", &SamplingOptions::xtc_probability},
+    {"xtc_threshold", &SamplingOptions::xtc_threshold},
     {"mirostat", &SamplingOptions::mirostat},
     {"mirostat_tau", &SamplingOptions::mirostat_tau},
     {"mirostat_eta", &SamplingOptions::mirostat_eta},
@@ -78,6 +81,8 @@ RequestOptions options_of(const SamplingChoice& choice) {
       if (seed >= 0) o.seed = static_cast<uint64_t>(seed);  // negative: random, as in the reference
     } else if (name == "num_keep") {
       options.num_keep = static_cast<int32_t>(std::max(-1.0, std::min(1e9, number(name, value))));
+    } else if (name == "ignore_eos") {
+      options.ignore_eos = value.is_bool() && value.as_bool();
     } else if (name == "logit_bias") {
       set_bias(o, value);
     } else {

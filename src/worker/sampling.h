@@ -8,7 +8,8 @@ namespace hearth {
 // A request's options that the worker looks at.
 struct RequestOptions {
   SamplingOptions sampling;
-  int32_t num_keep = 4;  // tokens at the front of the context that a shift spares; negative = all
+  int32_t num_keep = 4;     // tokens at the front of the context that a shift spares; negative = all
+  bool ignore_eos = false;  // tokens that end a text are never drawn
 };
 
 // From a request's JSON (Ollama's names). A wrong type or value is an Error(bad_request) naming the option,

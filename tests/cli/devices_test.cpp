@@ -69,6 +69,10 @@ TEST(UseDevices, AvoidsWhatCameOutWrong) {
   EXPECT_EQ(load.avoid[0].device, "vulkan0");
   EXPECT_EQ(load.avoid[0].head_size, 256U);
   EXPECT_EQ(load.avoid[0].type, KvType::f16);
+  ASSERT_EQ(load.avoid_products.size(), 1U);
+  EXPECT_EQ(load.avoid_products[0].device, "vulkan0");
+  EXPECT_EQ(load.avoid_products[0].type, "Q4_K");
+  EXPECT_EQ(load.avoid_products[0].cause, "no kernel");
 }
 
 TEST(UseDevices, TriesWhatIsNamedProbedOrNot) {
@@ -90,6 +94,9 @@ TEST(WorthProbing, IsAMachineWithAGpu) {
   machine.gpus[0].vendor = Vendor::amd;
   EXPECT_TRUE(worth_probing(machine));
   machine.gpus.clear();
+  machine.environment = {{"HEARTH_BACKENDS", "/opt/modules"}};
+  EXPECT_TRUE(worth_probing(machine)) << "somebody names modules";
+  machine.environment.clear();
   machine.dxg.exists = true;
   EXPECT_TRUE(worth_probing(machine));
 }

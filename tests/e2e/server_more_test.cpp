@@ -221,6 +221,171 @@ TEST_F(Extras, TokensTemplatesCountsAndMetrics) {
   EXPECT_EQ(server_.send("POST", "/tokenize", R"({"content":"x"})").status, 400);
 }
 
+// A reranker of made-up weights: scores are what its two outputs say, in [0, 1], whatever the order of the
+// texts.
+TEST_F(Extras, DocumentsAreRankedByAReranker) {
+  Json reranker = recipe("qwen3-rerank");
+  reranker.at("metadata")
+      .as_array()
+      .push_back({"tokenizer.chat_template.rerank", "string", "<s>Q: {query}\nD: {document}\nA:"});
+  server_.add_model("reranker", reranker);
+  const auto ask = [&](const std::string& more) {
+    return server_.send("POST", "/v1/rerank", R"({"model":"reranker","query":"red fruit",)" + more + "}");
+  };
+  const auto all = ask(R"("documents":["an apple","the sea",{"text":"a cherry"}],"return_documents":true)");
+  ASSERT_EQ(all.status, 200) << all.text;
+  const json::array& results = all.body.at("results").as_array();
+  ASSERT_EQ(results.size(), 3U);
+  std::map<int, double> scores;
+  double last = 1;
+  for (const Json& r : results) {
+    const double score = r.at("relevance_score").to_number<double>();
+    EXPECT_GE(score, 0);
+    EXPECT_LE(score, last) << "best first";
+    last = scores[r.at("index").to_number<int>()] = score;
+  }
+  ASSERT_EQ(scores.size(), 3U);
+  EXPECT_NE(scores[0], scores[1]);
+  const char* first[] = {"an apple", "the sea", "a cherry"};
+  EXPECT_EQ(results[0].at("document").at("text"), first[results[0].at("index").to_number<int>()]);
+  EXPECT_GT(all.body.at("usage").at("total_tokens").to_number<int>(), 3 * 20);
+  const auto other = ask(R"("documents":["a cherry","an apple"],"top_n":1)");
+  ASSERT_EQ(other.body.at("results").as_array().size(), 1U) << other.text;
+  const Json& best = other.body.at("results").at(0);
+  const double expected = best.at("index").to_number<int>() == 0 ? scores[2] : scores[0];
+  EXPECT_NEAR(best.at("relevance_score").to_number<double>(), expected, 1e-4);
+  EXPECT_EQ(best.as_object().contains("document"), false);
+  // A text that does not fit is cut at its end, and that is said; the query is not.
+  const std::string page(4000, 'x');
+  const auto cut = ask(R"("documents":[")" + page + "\"]");
+  ASSERT_EQ(cut.status, 200) << cut.text;
+  EXPECT_GT(cut.body.at("usage").at("prompt_truncated").to_number<int>(), 1000);
+  EXPECT_EQ(ask(R"("truncate":false,"documents":[")" + page + "\"]").status, 400);
+  EXPECT_EQ(
+      server_
+          .send("POST", "/v1/rerank", R"({"model":"reranker","query":")" + page + R"(","documents":["a"]})")
+          .status,
+      400);
+  const json::array able =
+      server_.send("POST", "/api/show", R"({"model":"reranker"})").body.at("capabilities").as_array();
+  EXPECT_NE(std::find(able.begin(), able.end(), "rerank"), able.end());
+}
+
+TEST_F(Extras, WhatCannotBeRankedIsRefusedWithTheReason) {
+  const auto refused = [&](const std::string& body, int status, const char* part) {
+    const auto r = server_.send("POST", "/v1/rerank", body);
+    EXPECT_EQ(r.status, status) << r.text;
+    EXPECT_NE(r.text.find(part), std::string::npos) << r.text;
+    EXPECT_TRUE(r.body.as_object().contains("error"));
+  };
+  server_.add_model("embedder", recipe("qwen3-embed"));
+  refused(R"({"model":"embedder","query":"x","documents":["a"]})", 501, "does not support reranking");
+  refused(R"({"model":"ember","query":"x","documents":["a"]})", 501, "does not support");
+  refused(R"({"query":"x","documents":["a"]})", 400, "model is required");
+  refused(R"({"model":"embedder","documents":["a"]})", 400, "query is required");
+  refused(R"({"model":"embedder","query":"x","documents":[]})", 400, "documents is required");
+  refused(R"({"model":"embedder","query":"x","documents":[1]})", 400, "documents");
+  refused(R"({"model":"embedder","query":"x","documents":["a"],"top_n":0})", 400, "top_n");
+}
+
+TEST_F(Extras, HolesAreFilledBetweenTheMarksOfTheVocabulary) {
+  Json model = recipe("qwen2");
+  for (Json& entry : model.at("metadata").as_array()) {
+    if (entry.at(0).as_string() == "tokenizer.ggml.tokens") {
+      entry.at(2).as_array()[300] = "<|fim_prefix|>";
+      entry.at(2).as_array()[301] = "<|fim_suffix|>";
+      entry.at(2).as_array()[302] = "<|fim_middle|>";
+      entry.at(2).as_array()[303] = "<|file_sep|>";
+    }
+    if (entry.at(0).as_string() == "tokenizer.ggml.token_type") {
+      for (size_t i = 300; i < 304; ++i) entry.at(2).as_array()[i] = 3;
+    }
+  }
+  server_.add_model("coder", model);
+  const auto shown = server_.send(
+      "POST", "/api/generate",
+      R"({"model":"coder","prompt":"a = <|fim_middle|>","suffix":"\nb","stream":false,"_debug_render_only":true})");
+  ASSERT_EQ(shown.status, 200) << shown.text;
+  EXPECT_EQ(shown.body.at("_debug_info").at("rendered_template"),
+            "<|fim_prefix|>a = <|fim_middle|><|fim_suffix|>\nb<|fim_middle|>");
+  const std::string hole =
+      R"("model":"coder","input_prefix":"x =","prompt":" 1","input_suffix":";","n_predict":8,"seed":1)";
+  const auto plain = server_.send("POST", "/infill", "{" + hole + "}");
+  ASSERT_EQ(plain.status, 200) << plain.text;
+  EXPECT_EQ(plain.body.at("stop"), true);
+  EXPECT_LE(plain.body.at("tokens_predicted").to_number<int>(), 8);
+  EXPECT_EQ(plain.body.at("tokens_evaluated").to_number<int>(), 1 + 3 + 5 + 1)
+      << "BOS, three marks, and the bytes; a mark in the text would be one";
+  const auto files =
+      server_.send("POST", "/infill", "{" + hole + R"(,"input_extra":[{"filename":"a.h","text":"int a;"}]})");
+  EXPECT_EQ(files.body.at("tokens_evaluated").to_number<int>(), 10 + 2 + 4 + 7) << files.text;
+  const auto stream = server_.send("POST", "/infill", "{" + hole + R"(,"stream":true})");
+  EXPECT_EQ(stream.type, "text/event-stream");
+  EXPECT_NE(stream.text.find("\"stop\":true"), std::string::npos) << stream.text;
+  EXPECT_EQ(server_.send("POST", "/infill", R"({"model":"coder","input_prefix":"x"})").status, 400);
+  const auto without =
+      server_.send("POST", "/infill", R"({"model":"ember","input_prefix":"x","input_suffix":"y"})");
+  EXPECT_EQ(without.status, 400);
+  EXPECT_NE(without.text.find("does not support insert"), std::string::npos) << without.text;
+}
+
+TEST_F(Extras, EarlierAnswersOfThinkersAreShownWithoutTheirThinking) {
+  const std::string shape =
+      R"({{ range .Messages }}[{{ .Role }}]{{ if .Thinking }}<think>{{ .Thinking }}</think>{{ end }}{{ .Content }}{{ end }})";
+  const auto prompt_of = [&](const char* kind) {
+    server_.add_model(std::string(kind) + "-plain", recipe(kind));
+    const json::object order{
+        {"model", kind}, {"from", std::string(kind) + "-plain"}, {"template", shape}, {"stream", false}};
+    EXPECT_EQ(server_.send("POST", "/api/create", json::serialize(order)).status, 200);
+    const auto r = server_.send(
+        "POST", "/apply-template",
+        std::string(R"({"model":")") + kind +
+            R"(","messages":[{"role":"user","content":"<think>a</think>b"},{"role":"assistant","content":"<think>\nlong\n</think>\n\nfour"},{"role":"user","content":"c"}]})");
+    EXPECT_EQ(r.status, 200) << r.text;
+    return r.status == 200 ? std::string(r.body.at("prompt").as_string()) : std::string();
+  };
+  EXPECT_EQ(prompt_of("qwen3"), "[user]<think>a</think>b[assistant]four[user]c");
+  EXPECT_EQ(prompt_of("llama"), "[user]<think>a</think>b[assistant]<think>\nlong\n</think>\n\nfour[user]c")
+      << "other families see what was sent";
+}
+
+TEST_F(Extras, SlotsAreToldAndNotSaved) {
+  EXPECT_EQ(server_.send("GET", "/slots").body, json::array());
+  ASSERT_EQ(server_.send("POST", "/api/generate", R"({"model":"ember","prompt":"hi","stream":false})").status,
+            200);
+  const Json slots = server_.send("GET", "/slots").body;
+  ASSERT_EQ(slots.as_array().size(), 1U) << json::serialize(slots);
+  EXPECT_EQ(slots.at(0).at("model"), "ember:latest");
+  EXPECT_EQ(slots.at(0).at("is_processing"), false);
+  EXPECT_GT(slots.at(0).at("n_ctx").to_number<int>(), 0);
+  const auto saved = server_.send("POST", "/slots/0", R"({"filename":"x"})");
+  EXPECT_EQ(saved.status, 501);
+  EXPECT_NE(saved.text.find("prompt cache"), std::string::npos) << saved.text;
+  EXPECT_EQ(server_.send("GET", "/lora-adapters").body, json::array());
+  EXPECT_EQ(server_.send("POST", "/lora-adapters", R"([{"id":0,"scale":1}])").status, 501);
+}
+
+TEST_F(Extras, AnEndThatIsIgnoredDoesNotCome) {
+  server_.add_model("random", recipe("llama"));
+  const auto length = [&](const std::string& more) {
+    const auto r = server_.send(
+        "POST", "/api/generate",
+        R"({"model":"random","raw":true,"prompt":"a","stream":false,"options":{"num_predict":20,)"
+        R"("temperature":0,"logit_bias":{"257":1000})" +
+            more + "}}");
+    EXPECT_EQ(r.status, 200) << r.text;
+    const Json* count = r.body.as_object().if_contains("eval_count");
+    return count != nullptr ? count->to_number<int>() : 0;
+  };
+  EXPECT_LE(length(""), 1);
+  EXPECT_EQ(length(R"(,"ignore_eos":true)"), 20);
+  EXPECT_EQ(server_
+                .send("POST", "/api/generate",
+                      R"({"model":"random","raw":true,"prompt":"a","options":{"ignore_eos":1}})")
+                .status,
+            400);
+}
+
 TEST_F(Extras, RefusalsNameTheReason) {
   const auto says = [&](const char* path, const std::string& body, int status, const char* part) {
     const auto r = server_.send("POST", path, body);

@@ -147,6 +147,48 @@ TEST(Sampler, TypicalPKeepsWhatIsNearestToTheEntropy) {
   EXPECT_EQ(drawn(o, logits, 5000), allowed);
 }
 
+TEST(Sampler, TopNSigmaCutsByTheSpreadOfAllScores) {
+  const std::vector<float> logits = random_logits(400, 5);
+  double sum = 0, squares = 0;
+  for (const float x : logits) sum += x, squares += static_cast<double>(x) * x;
+  const double mean = sum / 400, sigma = std::sqrt(squares / 400 - mean * mean);
+  const float best = *std::max_element(logits.begin(), logits.end());
+  for (const float n : {0.25F, 0.5F, 1.0F}) {
+    for (const int32_t top_k : {0, 40}) {
+      SamplingOptions o = plain();
+      o.top_n_sigma = n;
+      o.top_k = top_k;
+      for (const int32_t token : drawn(o, logits, 3000))
+        EXPECT_GE(logits[static_cast<size_t>(token)], best - n * sigma - 1e-4) << n;
+    }
+  }
+  SamplingOptions all = plain();
+  all.temperature = 20;
+  const size_t without = drawn(all, logits, 3000).size();
+  all.top_n_sigma = 0.5F;
+  EXPECT_LT(drawn(all, logits, 3000).size(), without / 4) << "whatever the temperature";
+  // Scores of banned tokens are no numbers to reckon with.
+  std::vector<float> banned = logits;
+  banned[7] = -std::numeric_limits<float>::infinity();
+  EXPECT_FALSE(drawn(all, banned, 100).empty());
+}
+
+TEST(Sampler, XtcDropsAllObviousTokensButTheLeastOfThem) {
+  const std::vector<float> logits{std::log(0.5F), std::log(0.3F), std::log(0.15F), std::log(0.05F)};
+  SamplingOptions o = plain();
+  o.xtc_probability = 1;
+  o.xtc_threshold = 0.1F;
+  EXPECT_EQ(drawn(o, logits, 500), (std::set<int32_t>{2, 3}));
+  o.xtc_threshold = 0.4F;
+  EXPECT_EQ(drawn(o, logits, 500), (std::set<int32_t>{0, 1, 2, 3})) << "one obvious token is no choice";
+  o.xtc_threshold = 0.1F;
+  o.xtc_probability = 0.5F;
+  Sampler sampler(o, 4);
+  int first = 0;
+  for (int i = 0; i < 4000; ++i) first += sampler.choose(logits, nullptr).value == 0 ? 1 : 0;
+  EXPECT_NEAR(first / 4000.0, 0.25, 0.04) << "half of the times it is there, with its half";
+}
+
 TEST(Sampler, PenaltiesSeeTheirWindowOnly) {
   SamplingOptions o = plain();
   o.temperature = 0;

@@ -225,6 +225,22 @@ TEST(ProbeChild, AVariantThatFailsIsReportedAndTheOthersGoOn) {
   EXPECT_THAT(causes["96 q4_0"], HasSubstr("the fake device is lost"));
 }
 
+TEST(ProbeChild, AProductThatKillsTheChildIsLeftOutAndTheOthersGoOn) {
+  ProbeRunner runner = test::quick_runner();
+  runner.limits.variant_seconds = 30;
+  const ProbeVerdict v =
+      probe_device(fake_question(),
+                   {{"HEARTH_FAKE", "matmul_Q5_K=crash,matmul_Q3_K=throw,timing_of_prompts=print"}}, runner);
+  EXPECT_TRUE(v.passed()) << v.phase << ": " << v.cause;
+  std::map<std::string, std::string> causes;
+  for (const VariantVerdict& variant : v.variants) {
+    if (!variant.passed) causes[variant.kernel] = variant.cause;
+  }
+  ASSERT_EQ(causes.size(), 2U);
+  EXPECT_THAT(causes["matmul Q5_K"], HasSubstr("killed by signal 11"));
+  EXPECT_THAT(causes["matmul Q3_K"], HasSubstr("the fake device is lost"));
+}
+
 TEST(ProbeChild, AProgramThatIsNoneIsACrash) {
   ProbeRunner runner = test::quick_runner();
   runner.program = "/nowhere/hearth";

@@ -41,7 +41,7 @@ FAKE int cuInit(unsigned) {
 }
 FAKE int cuDriverGetVersion(int* version) {
   *version = 12080;
-  return 0;
+  return answer("cuDriverGetVersion");
 }
 FAKE int cuDeviceGetCount(int* count) {
   *count = 2;
@@ -49,7 +49,7 @@ FAKE int cuDeviceGetCount(int* count) {
 }
 FAKE int cuDeviceGet(int* device, int index) {
   *device = index;
-  return 0;
+  return answer("cuDeviceGet");
 }
 FAKE int cuDeviceGetName(char* name, int length, int) {
   std::snprintf(name, static_cast<size_t>(length), "Tesla P40");
@@ -57,7 +57,7 @@ FAKE int cuDeviceGetName(char* name, int length, int) {
 }
 FAKE int cuDeviceGetUuid(unsigned char* uuid, int device) {
   std::memset(uuid, device + 1, 16);
-  return 0;
+  return answer("cuDeviceGetUuid");
 }
 FAKE int cuDeviceGetPCIBusId(char* text, int length, int device) {
   std::snprintf(text, static_cast<size_t>(length), "0000:0%c:00.0", device == 0 ? 'A' : 'B');
@@ -65,11 +65,11 @@ FAKE int cuDeviceGetPCIBusId(char* text, int length, int device) {
 }
 FAKE int cuDeviceTotalMem_v2(size_t* bytes, int) {
   *bytes = 24ULL << 30;
-  return 0;
+  return answer("cuDeviceTotalMem_v2");
 }
 FAKE int cuDeviceGetAttribute(int* value, int which, int) {
   *value = which == 75 ? 6 : which == 76 ? 1 : 0;
-  return 0;
+  return answer("cuDeviceGetAttribute");
 }
 FAKE int cuGetErrorString(int code, const char** text) {
   *text = code == 803 ? "system has unsupported display driver / cuda driver combination" : "some error";
@@ -79,16 +79,16 @@ FAKE int cuGetErrorString(int code, const char** text) {
 FAKE int nvmlInit_v2() { return answer("nvmlInit_v2"); }
 FAKE int nvmlSystemGetDriverVersion(char* text, unsigned length) {
   std::snprintf(text, length, "580.119.02");
-  return 0;
+  return answer("nvmlSystemGetDriverVersion");
 }
 FAKE const char* nvmlErrorString(int code) { return code == 18 ? "Driver/library version mismatch" : "?"; }
 FAKE int nvmlDeviceGetHandleByPciBusId_v2(const char*, void** device) {
   *device = nullptr;
-  return 0;
+  return answer("nvmlDeviceGetHandleByPciBusId_v2");
 }
 FAKE int nvmlDeviceGetMemoryInfo(void*, unsigned long long* memory) {
   memory[0] = 24ULL << 30;
   memory[1] = 23ULL << 30;
   memory[2] = 1ULL << 30;
-  return 0;
+  return answer("nvmlDeviceGetMemoryInfo");
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -13,6 +14,7 @@
 
 #include "base/error.h"
 #include "device/modules.h"
+#include "tensor/types.h"
 
 namespace hearth {
 namespace {
@@ -75,8 +77,8 @@ bool misbehave(const std::string& phase) {
 
 class FakeExecutable final : public Executable {
  public:
-  FakeExecutable(std::unique_ptr<Executable> real, std::string attention)
-      : real_(std::move(real)), attention_(std::move(attention)) {}
+  FakeExecutable(std::unique_ptr<Executable> real, std::string stage)
+      : real_(std::move(real)), stage_(std::move(stage)) {}
 
   void run(const StepInputs& inputs) override {
     misbehave("run");
@@ -84,14 +86,15 @@ class FakeExecutable final : public Executable {
     const std::string most = fault_of("rows");
     if (!most.empty() && inputs.tokens.size() > std::stoul(most))
       throw Error(Code::device_lost, "the fake device is lost", "none");
-    wrong_ = !attention_.empty() && misbehave(attention_);
+    wrong_ = misbehave(stage_);
     real_->run(inputs);
   }
   std::span<const float> results() override {
     const auto right = real_->results();
     wrong_ = misbehave("results") || wrong_;
-    if (fault_of("results") == "short") return right.first(1);
-    if (fault_of("results") == "nan") {
+    const std::string fault = fault_of("results") + fault_of(stage_);
+    if (fault == "short") return right.first(1);
+    if (fault == "nan") {
       changed_.assign(right.size(), std::numeric_limits<float>::quiet_NaN());
       return changed_;
     }
@@ -104,7 +107,7 @@ class FakeExecutable final : public Executable {
 
  private:
   std::unique_ptr<Executable> real_;
-  std::string attention_;  // "attend_d128_q8_0": its own phase
+  std::string stage_;  // "attend_d128_q8_0"
   bool wrong_ = false;
   std::vector<float> changed_;
 };
@@ -124,7 +127,10 @@ class FakeDevice final : public Device {
     misbehave("workspace");
     return real_->workspace(program, rows);
   }
-  uint64_t resident(const Program& program) const override { return real_->resident(program); }
+  uint64_t resident(const Program& program) const override {
+    misbehave("resident");
+    return real_->resident(program);
+  }
   void reserve(const DeviceBuffers& plan, const Program& program) override {
     lies_ = misbehave("reserve");
     kv_ = plan.kv.k;
@@ -137,14 +143,27 @@ class FakeDevice final : public Device {
   }
   std::unique_ptr<Executable> prepare(const Program& program, const Layout& layout) override {
     if (misbehave("prepare")) return nullptr;
-    std::string attention;
-    if (!program.caches.empty())
-      attention = fmt::format("attend_d{}_{}", program.caches[0].k_size, to_string(kv_));
-    return std::make_unique<FakeExecutable>(real_->prepare(program, layout), attention);
+    return std::make_unique<FakeExecutable>(real_->prepare(program, layout), stage_of(program, layout));
   }
   void copy_page(uint32_t group, PageId from, PageId to) override { real_->copy_page(group, from, to); }
 
  private:
+  // Which phase of the probe a program belongs to, by what it computes: phases as the probe calls them, with
+  // '_' for blanks. A model's own program is "model".
+  std::string stage_of(const Program& program, const Layout& layout) const {
+    if (!program.caches.empty()) {
+      return program.ops.size() > 4 ? "model"
+                                    : fmt::format("attend_d{}_{}", program.caches[0].k_size, to_string(kv_));
+    }
+    const auto is_product = [](const Op& op) { return std::holds_alternative<Linear>(op); };
+    const auto product = std::find_if(program.ops.begin(), program.ops.end(), is_product);
+    if (product == program.ops.end()) return "allocate";
+    const WeightInfo& w = program.weights[std::get<Linear>(*product).weight.id - 1];
+    if (w.shape.rows != w.shape.cols) return fmt::format("matmul_{}", type_info(w.type).name);
+    if (w.type == DType::f16) return "sweep";
+    return layout.rows == 1 ? "timing_of_generation" : "timing_of_prompts";
+  }
+
   std::unique_ptr<Device> real_;
   DeviceInfo info_;
   KvType kv_ = KvType::f16;

@@ -93,6 +93,39 @@ void keep_min_p(Candidates& c, double p) {
   std::erase_if(c, [least](const Candidate& x) { return x.weight < least; });
 }
 
+float spread_of(std::span<const float> scores) {
+  double sum = 0, squares = 0, count = 0;
+  for (const float score : scores) {
+    if (!std::isfinite(score)) continue;
+    const double x = score;
+    sum += x;
+    squares += x * x;
+    count += 1;
+  }
+  if (count == 0) return 0;
+  const double mean = sum / count;
+  return static_cast<float>(std::sqrt(std::max(0.0, squares / count - mean * mean)));
+}
+
+void keep_n_sigma(Candidates& c, float n, float spread) {
+  const float least = best_score(c) - n * spread;
+  std::erase_if(c, [least](const Candidate& x) { return x.score < least; });
+}
+
+void drop_obvious(Candidates& c, double threshold) {
+  const double least = threshold * total_weight(c);
+  const Candidate* last = nullptr;
+  size_t obvious = 0;
+  for (const Candidate& x : c) {
+    if (x.weight < least) continue;
+    ++obvious;
+    if (last == nullptr || better(*last, x)) last = &x;
+  }
+  if (obvious < 2) return;
+  const int32_t kept = last->token;
+  std::erase_if(c, [&](const Candidate& x) { return x.weight >= least && x.token != kept; });
+}
+
 void keep_mirostat_1(Candidates& c, double mu, uint32_t vocabulary) {
   constexpr size_t looked_at = 100;
   order_best(c, looked_at);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "engine/sampler.h"
@@ -33,6 +34,14 @@ void keep_top_p(Candidates& c, double p);
 void keep_typical(Candidates& c, double p);
 // Those with at least `p` times the largest weight.
 void keep_min_p(Candidates& c, double p);
+
+// Standard deviation of the scores that are finite numbers; 0 where there are none.
+float spread_of(std::span<const float> scores);
+// Those whose score is at most `n` times `spread` below the best (Tang et al. 2024, "top-nσ").
+void keep_n_sigma(Candidates& c, float n, float spread);
+// Where several have at least the share `threshold` of the whole weight, all of them go but the least likely
+// one: "exclude top choices".
+void drop_obvious(Candidates& c, double threshold);
 
 // Mirostat (Basu et al. 2021) bounds the surprise by `mu` bits: version 1 estimates the exponent of the tail
 // and derives a top-k, version 2 looks at each token's own surprise.

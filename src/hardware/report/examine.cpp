@@ -135,6 +135,27 @@ DeviceLine line_of(const Case& c, const DeviceChoice& choice, const Gpu& gpu) {
   return line;
 }
 
+// Those whose probe did not pass.
+void add_refused(const Case& c, Report& report) {
+  for (const ProbeVerdict& v : c.verdicts) {
+    const auto listed = [&](const DeviceLine& l) { return l.address == v.key; };
+    if (v.passed() || v.outcome == ProbeOutcome::not_built || !c.unlisted(v) ||
+        std::any_of(report.devices.begin(), report.devices.end(), listed))
+      continue;
+    DeviceLine line;
+    line.address = v.key;
+    line.product = v.name;
+    line.facts = v.driver;
+    note_probe(v, line);
+    const Finding* f = first_about(c.findings, line, Severity::warning);
+    line.name = v.device;
+    line.use = DeviceUse::refused;
+    line.cause = f != nullptr ? f->code : "probe.failed";
+    line.why = f != nullptr ? without_stop(f->sentence) : "no backend's probe passed";
+    report.devices.push_back(std::move(line));
+  }
+}
+
 // Devices that only a driver knows: WSL, Vulkan on a CPU.
 void add_unlisted(const Case& c, Report& report) {
   const auto add = [&](const ChosenDevice& d, DeviceUse use) {
@@ -233,6 +254,7 @@ Report examine(const Inventory& machine, const std::vector<ProbeVerdict>& verdic
   report.memory = memory_of(machine.memory);
   for (const Gpu& gpu : machine.gpus) report.devices.push_back(line_of(c, report.choice, gpu));
   add_unlisted(c, report);
+  add_refused(c, report);
   report.devices.push_back(cpu_line(c, report.choice));
   report.findings = std::move(c.findings);
   soften(report);

@@ -74,6 +74,14 @@ bool Case::passed(const Gpu& gpu, std::string_view backend) const {
   });
 }
 
+bool Case::unlisted(const ProbeVerdict& v) const {
+  const auto is_it = [&](const Gpu& gpu) {
+    return gpu.address == v.key || (gpu.nvidia && gpu.nvidia->uuid == v.key);
+  };
+  return !v.key.empty() && v.backend != "cpu" && v.kind != "cpu" &&
+         std::none_of(machine.gpus.begin(), machine.gpus.end(), is_it);
+}
+
 bool Case::replied(const Gpu& gpu, std::string_view call, int64_t code) const {
   for (const ProbeVerdict* v : about(gpu)) {
     for (const DriverReply& reply : v->replies) {

@@ -35,6 +35,8 @@ class Case {
   // A probe of this backend was made, whatever came of it.
   bool probed(std::string_view backend) const noexcept;
   bool passed(const Gpu& gpu, std::string_view backend = {}) const;
+  // A verdict about a device that is no processor and in no list of the kernel's.
+  bool unlisted(const ProbeVerdict& verdict) const;
   // A driver's answer to a call, in any verdict about the device.
   bool replied(const Gpu& gpu, std::string_view call, int64_t code) const;
 

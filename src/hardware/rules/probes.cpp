@@ -208,6 +208,19 @@ void unexplained(Case& c) {
            .result = other ? "used through another backend" : ""});
     }
   }
+  // Devices that only a driver knows: of a system on a chip, in WSL.
+  for (const ProbeVerdict& v : c.verdicts) {
+    if (!went_wrong(v) || !c.unlisted(v)) continue;
+    const auto same = [&](const ProbeVerdict& o) { return o.key == v.key && o.passed(); };
+    const bool other = std::any_of(c.verdicts.begin(), c.verdicts.end(), same);
+    c.add({.code = code_of(v),
+           .device = v.key,
+           .severity = other ? Severity::warning : Severity::problem,
+           .sentence = fmt::format("The probe of {} on the {} {}.", v.backend,
+                                   v.name.empty() ? v.device : v.name, what_happened(v)),
+           .fix = {"report it with the file that this writes", {"hearth doctor --record machine.txt"}},
+           .result = other ? "used through another backend" : ""});
+  }
 }
 
 void unknown_devices(Case& c) {

@@ -127,6 +127,7 @@ void Catalog::use_devices(const LoadRequest& load) {
   defaults_.load.backends = load.backends;
   defaults_.load.environment = load.environment;
   defaults_.load.avoid = load.avoid;
+  defaults_.load.avoid_products = load.avoid_products;
   surveyed_.clear();
   awaited_ = false;
   known_.notify_all();

@@ -199,7 +199,11 @@ constexpr HttpRoute routes[] = {
     {"POST", "/api/tokenize", native, dialect<extras::parse_tokenize>},
     {"POST", "/detokenize", native, dialect<extras::parse_detokenize>},
     {"POST", "/api/detokenize", native, dialect<extras::parse_detokenize>},
-    {"POST", "/apply-template", native, dialect<extras::parse_apply_template>}};
+    {"POST", "/apply-template", native, dialect<extras::parse_apply_template>},
+    {"POST", "/v1/rerank", DialectKind::openai, dialect<extras::parse_rerank>},
+    {"POST", "/v1/reranking", DialectKind::openai, dialect<extras::parse_rerank>},
+    {"POST", "/rerank", DialectKind::openai, dialect<extras::parse_rerank>},
+    {"POST", "/infill", native, dialect<extras::parse_infill>}};
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 // Routes for whoever looks after the server.
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "server/house.h"
 
 namespace hearth {
@@ -77,8 +78,46 @@ Awaitable<void> metrics(House& house, Exchange& exchange) {
   co_await exchange.send(200, "text/plain; version=0.0.4; charset=utf-8", page.text);
 }
 
+// One entry per loaded model: requests share its pages, so there are no slots of a fixed size. Not written
+// into the coroutine: GCC 12 takes lists of braces there for arrays.
+json::array slots_json(const std::vector<Resident>& residents) {
+  json::array list;
+  for (const Resident& r : residents) {
+    list.push_back({{"id", list.size()},
+                    {"model", r.spec.name},
+                    {"n_ctx", r.ready.context},
+                    {"is_processing", r.running > 0},
+                    {"running", r.running},
+                    {"waiting", r.waiting}});
+  }
+  return list;
+}
+
+Awaitable<void> slots(House& house, Exchange& exchange) {
+  const std::string body = json::serialize(slots_json(house.scheduler.residents()));
+  co_await exchange.send(200, json_type, body);
+}
+
+Awaitable<void> no_saving(House&, Exchange&) {
+  throw Error(Code::unsupported, "a prompt cache is not saved, restored or erased on request",
+              "send the same prompt again: what is still in the cache is not computed anew");
+  co_return;
+}
+
+// There are none: an adapter is not applied beside a model's weights.
+Awaitable<void> adapters(House&, Exchange& exchange) { co_await exchange.send(200, json_type, "[]"); }
+Awaitable<void> no_adapters(House&, Exchange&) {
+  throw Error(Code::unsupported, "adapters are not applied to a loaded model",
+              "use a model that the adapter was merged into");
+  co_return;
+}
+
 constexpr HttpRoute routes[] = {{"GET", "/health", DialectKind::ollama, health},
-                                {"GET", "/metrics", DialectKind::ollama, metrics}};
+                                {"GET", "/metrics", DialectKind::ollama, metrics},
+                                {"GET", "/slots", DialectKind::ollama, slots},
+                                {"POST", "/slots/*", DialectKind::ollama, no_saving},
+                                {"GET", "/lora-adapters", DialectKind::ollama, adapters},
+                                {"POST", "/lora-adapters", DialectKind::ollama, no_adapters}};
 
 }  // namespace
 
