@@ -33,6 +33,12 @@ if(HEARTH_SANITIZE)
   endif()
   target_link_options(hearth_flags INTERFACE -fsanitize=${HEARTH_SANITIZE})
 endif()
+# For targets that cannot have Clang's check of calls through pointers; to be linked behind hearth_flags, since the last option
+# counts.
+add_library(hearth_no_function_check INTERFACE)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND HEARTH_SANITIZE MATCHES "undefined")
+  target_compile_options(hearth_no_function_check INTERFACE -fno-sanitize=function)
+endif()
 
 function(hearth_layer name)
   cmake_parse_arguments(L "" "" "DEPENDS;LIBS;PRECOMPILED" ${ARGN})

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "support/data.h"
+#include "support/sanitized.h"
 
 namespace hearth::test {
 namespace {
@@ -46,10 +47,8 @@ Output nm(const std::filesystem::path& object) {
 }
 
 bool sanitized() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef HEARTH_SANITIZED
   return true;
-#elif defined(__has_feature)
-  return __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
 #else
   return false;
 #endif

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "engine/sampler.h"
 #include "engine/sampling/exponential.h"
+#include "support/sanitized.h"
 
 namespace {
 
@@ -24,7 +25,7 @@ std::atomic<uint64_t> allocations{0};
 
 }  // namespace
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef HEARTH_SANITIZED
 #define HEARTH_COUNTS_ALLOCATIONS
 // Counts what the whole test program allocates. Not under sanitizers: they replace these operators
 // themselves.

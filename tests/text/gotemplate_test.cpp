@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "support/data.h"
+#include "support/sanitized.h"
 #include "text/chat_template.h"
 
 namespace hearth {
@@ -12,7 +13,7 @@ namespace {
 using Kind = TemplateError::Kind;
 
 // A sanitizer makes frames several times as large.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef HEARTH_SANITIZED
 constexpr size_t stack_size = size_t{8} << 20;
 #else
 constexpr size_t stack_size = size_t{1} << 20;

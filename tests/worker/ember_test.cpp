@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "support/data.h"
+#include "support/sanitized.h"
 #include "text/detokenizer.h"
 #include "worker/loaded_model.h"
 #include "worker/prompt.h"
@@ -85,7 +86,7 @@ void answer(LoadedModel& model, std::span<const Question> questions, std::vector
 TEST(Ember, AnswersHeldOutQuestions) {
   std::vector<Question> questions = held_out();
   ASSERT_GE(questions.size(), 300U);
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef HEARTH_SANITIZED
   questions.resize(24);  // the sanitizers look for faults, not for accuracy
 #endif
   LoadRequest request;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "reference.h"
+#include "support/sanitized.h"
 
 namespace {
 
@@ -14,7 +15,7 @@ std::atomic<uint64_t> allocations{0};
 
 }  // namespace
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef HEARTH_SANITIZED
 #define HEARTH_COUNTS_ALLOCATIONS
 // Counts what the whole test program allocates. Not under sanitizers: they replace these operators
 // themselves.
