@@ -52,9 +52,11 @@ class Watch {
  private:
   void turn() {
     constexpr int slice_ms = 20;
+    // Asked first: what a child has sent before its end is then received before it counts as dead.
+    const bool ended = !child_.running();
     Channel::Received got;
     try {
-      got = channel_.receive(slice_ms);
+      got = channel_.receive(ended ? 0 : slice_ms);
       if (got.state == Channel::State::message) return take(decode_report(got.message));
     } catch (const Error& e) {
       return give_up(ProbeOutcome::failed, "it answered with garbage: " + e.message);
@@ -73,7 +75,7 @@ class Watch {
     else if (child_.log_bytes() > runner_.limits.log_bytes)
       give_up(ProbeOutcome::failed,
               fmt::format("it printed more than {} MiB and was ended", runner_.limits.log_bytes >> 20));
-    else if (!child_.running())
+    else if (ended)
       died();  // a process of its own may still hold the socket
   }
 
