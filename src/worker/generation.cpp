@@ -52,6 +52,7 @@ class Generation final : public Work {
     const auto begun = sequences.begin(task(tokens_));
     sequence_ = begun.id;
     placed_ = true;
+    sampler_.reset();
     tokens_.clear();
     if (reply_.statistics.generated_tokens == 0) reply_.statistics.cached_tokens = begun.cached;
   }
@@ -86,7 +87,7 @@ class Generation final : public Work {
     // What follows a shift of the context draws other numbers than its beginning did, and always the same.
     *t.sampling.seed += reply_.statistics.generated_tokens;
     t.drawn = drawn_;
-    t.sampler = std::exchange(sampler_, std::nullopt);
+    t.sampler = sampler_;
     t.max_tokens = most_tokens_ - reply_.statistics.generated_tokens;
     t.sink = &reply_;
     t.filter = filter_.get();
