@@ -126,7 +126,7 @@ std::string check_product(const OpenDevice& open, DType type) {
 
 std::vector<AttentionVariant> attention_variants() {
   std::vector<AttentionVariant> all;
-  for (const uint32_t size : {128U, 64U, 256U, 96U, 80U, 112U, 192U}) {
+  for (const uint32_t size : {128U, 64U, 256U, 96U, 80U, 112U, 192U, 32U}) {
     all.push_back({size, KvType::f16});
     if (size == 128) all.push_back({size, KvType::f32});
     if (size % 32 != 0) continue;
