@@ -94,7 +94,7 @@ std::string wrong_answer(const std::string& hook, const std::string& fault) {
                                                         {"reserve", "MiB were planned"},
                                                         {"prepare", "prepared no program"}};
   if (hook.starts_with("matmul_") || hook.starts_with("attend_"))
-    return fault == "wrong" ? "is wrong: row 0 column " : fault == "nan" ? "is no number" : "gave 1 numbers";
+    return fault == "wrong" ? "wrong: row 0 column " : fault == "nan" ? "is no number" : "gave 1 numbers";
   // A timing counts seconds and not numbers, but a step with too few of them is none.
   if (hook == "sweep" || hook.starts_with("timing_")) return fault == "short" ? "gave 1 numbers" : "";
   const auto at = calls.find(hook);
