@@ -253,7 +253,9 @@ TEST(EveryCallOfADriver, HasItsVerdictWithEachFault) {
                                       [&, name = call](const char* n) { return name == n; });
       if (fault == "999") {
         EXPECT_EQ(to_string(v.outcome), needed ? "failed" : "not_built") << v.cause;
-        if (needed) EXPECT_THAT(v.cause, HasSubstr(call + " answered 999"));
+        if (needed) {
+          EXPECT_THAT(v.cause, HasSubstr(call + " answered 999"));
+        }
       } else if (fault == "hang") {
         EXPECT_EQ(to_string(v.outcome), "timed_out") << v.cause;
       } else {

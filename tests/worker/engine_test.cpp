@@ -19,13 +19,13 @@ std::atomic<uint64_t> allocations{0};
 #define HEARTH_COUNTS_ALLOCATIONS
 // Counts what the whole test program allocates. Not under sanitizers: they replace these operators
 // themselves.
-void* operator new(size_t size) {
+[[gnu::noinline]] void* operator new(size_t size) {
   ++allocations;
   if (void* p = std::malloc(size)) return p;
   throw std::bad_alloc();
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
 #endif
 
 namespace hearth::test {
