@@ -90,7 +90,7 @@ class SchedulerTest : public testing::Test {
 };
 
 // Longer than the context.
-constexpr uint32_t long_answer = 4000;
+constexpr uint32_t long_answer = 1500;
 
 TEST_F(SchedulerTest, AnswersAndUnloads) {
   Listener a, b;
