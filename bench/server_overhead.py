@@ -72,7 +72,8 @@ def together(model, clients):
 def stream_times(model, arrived, over):
     connection = http.client.HTTPConnection(host)
     # The grammar keeps models of made-up weights from tokens that show nothing.
-    options = {"num_predict": 5000, "temperature": 1, "seed": 7, "grammar": "root ::= [a-z]+"}
+    options = {"num_predict": 5000, "temperature": 1, "seed": 7, "ignore_eos": True,
+               "grammar": "root ::= [a-z]*"}
     connection.request("POST", "/api/generate", json.dumps(dict(model=model, prompt="Once", raw=True, options=options)))
     reply = connection.getresponse()
     while not over.is_set() and reply.readline():
