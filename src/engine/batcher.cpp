@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "plan/kv.h"
+
 namespace hearth {
 namespace {
 
-constexpr uint32_t block = 32;
+constexpr uint32_t block = page_tokens;  // what is taken over from another sequence ends at such a border too
 
 // The positions from s.computed on that belong to the same kernels, up to `end`. fast: whole blocks of the
 // prompt; otherwise what stands before or after them.

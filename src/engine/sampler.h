@@ -66,7 +66,7 @@ class RecentTokens {
   std::vector<int32_t> distinct_;
 };
 
-// Draws tokens. The order of its steps: bias, penalties, filter, top-n-sigma, top-k, typical-p, top-p, min-p,
+// Draws tokens. The order of its steps: bias, penalties, filter, top-k, top-n-sigma, typical-p, top-p, min-p,
 // xtc, temperature, draw; mirostat replaces the cuts. The same seed, scores and history give the same tokens
 // with every compiler and standard library. Copying a sampler copies its state. Not thread-safe.
 class Sampler {
