@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
 #include "base/error.h"
@@ -52,44 +53,59 @@ class Watch {
  private:
   void turn() {
     constexpr int slice_ms = 20;
-    // Asked first: what a child has sent before its end is then received before it counts as dead.
+    // Both are asked first: what a child has sent before is then received before it counts as dead or is
+    // ended, however long this process waits for its turn, and the verdict names the right phase.
     const bool ended = !child_.running();
+    const std::optional<Excess> excess = limit_passed();
     Channel::Received got;
     try {
-      got = channel_.receive(ended ? 0 : slice_ms);
+      got = channel_.receive(ended || excess ? 0 : slice_ms);
       if (got.state == Channel::State::message) return take(decode_report(got.message));
     } catch (const Error& e) {
       return give_up(ProbeOutcome::failed, "it answered with garbage: " + e.message);
     }
     if (got.state == Channel::State::closed) return died();
-    const auto now = Clock::now();
-    if (runner_.cancelled != nullptr && *runner_.cancelled)
-      give_up(ProbeOutcome::failed, "cancelled");
-    else if (now - phase_begun_ > runner_.limits.phase)
-      late(runner_.limits.phase);
-    else if (now - begun_ > runner_.limits.all)
-      late(runner_.limits.all);
-    else if (child_.resident_bytes() > runner_.limits.memory_bytes)
-      give_up(ProbeOutcome::failed, fmt::format("it took more than {} MiB of memory and was ended",
-                                                runner_.limits.memory_bytes >> 20));
-    else if (child_.log_bytes() > runner_.limits.log_bytes)
-      give_up(ProbeOutcome::failed,
-              fmt::format("it printed more than {} MiB and was ended", runner_.limits.log_bytes >> 20));
+    if (excess)
+      give_up(excess->outcome, excess->cause);
     else if (ended)
       died();  // a process of its own may still hold the socket
+  }
+
+  struct Excess {
+    ProbeOutcome outcome;
+    std::string cause;
+  };
+
+  // Why the child must end now, if it must.
+  std::optional<Excess> limit_passed() {
+    const ProbeLimits& limits = runner_.limits;
+    const auto now = Clock::now();
+    if (runner_.cancelled != nullptr && *runner_.cancelled) return Excess{ProbeOutcome::failed, "cancelled"};
+    if (now - phase_begun_ > limits.phase) return late(limits.phase);
+    if (now - begun_ > limits.all) return late(limits.all);
+    if (child_.resident_bytes() > limits.memory_bytes)
+      return Excess{ProbeOutcome::failed, fmt::format("it took more than {} MiB of memory and was ended",
+                                                      limits.memory_bytes >> 20)};
+    if (child_.log_bytes() > limits.log_bytes)
+      return Excess{ProbeOutcome::failed,
+                    fmt::format("it printed more than {} MiB and was ended", limits.log_bytes >> 20)};
+    return std::nullopt;
   }
 
   void take(ProbeReport report) {
     if (report.verdict.phase != last_.verdict.phase) phase_begun_ = Clock::now();
     last_ = std::move(report);
     over_ = last_.done;
-    if (!over_ && Clock::now() - begun_ > runner_.limits.all) late(runner_.limits.all);
+    if (!over_ && Clock::now() - begun_ > runner_.limits.all) {
+      const Excess excess = late(runner_.limits.all);
+      give_up(excess.outcome, excess.cause);
+    }
     if (runner_.progress) runner_.progress(last_.verdict);
   }
 
-  void late(milliseconds limit) {
-    give_up(ProbeOutcome::timed_out,
-            fmt::format("no answer within {:g} s", std::chrono::duration<double>(limit).count()));
+  static Excess late(milliseconds limit) {
+    return {ProbeOutcome::timed_out,
+            fmt::format("no answer within {:g} s", std::chrono::duration<double>(limit).count())};
   }
 
   // Ends the child. One that hangs inside the kernel's driver is left to it.
