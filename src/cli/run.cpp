@@ -10,6 +10,8 @@
 #include <iostream>
 #include <memory>
 
+#include "base/duration.h"
+#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/conversation.h"
 #include "cli/environment.h"
@@ -39,6 +41,10 @@ struct Arguments {
 
 void run(Arguments a) {
   take_model(a.words, a.options);
+  if (!a.options.keep_alive.empty() && !parse_duration(a.options.keep_alive)) {
+    throw Error(Code::bad_request, fmt::format("invalid duration '{}'", a.options.keep_alive),
+                "give --keepalive a number with its unit: 5m, 1h30m, -1s");
+  }
   if (!a.format.empty()) a.options.format = format_of(a.format);
   if (!a.think.empty()) a.options.think = think_of(a.think);
   const size_t slash = a.kv.find('/');

@@ -128,6 +128,10 @@ struct ShowOptions {
 };
 
 void show(const ShowOptions& options) {
+  if (options.chat_template + options.license + options.modelfile + options.parameters + options.system > 1) {
+    throw Error(Code::bad_request, "only one part can be shown alone",
+                "give one of --license, --modelfile, --parameters, --system, --template");
+  }
   RunOptions named;
   name_model(named, options.model);
   if (!named.model.empty()) return show_remote(options.model, options.part(), options.verbose);

@@ -74,6 +74,19 @@ Rows model_rows(const Json& shown) {
   return rows;
 }
 
+Rows projector_rows(const Json& shown) {
+  const Json* info = at(shown, "projector_info");
+  if (info == nullptr) return {};
+  const std::string arch = text(*info, "general.architecture");
+  Rows rows{{"architecture", arch}};
+  if (const Json* count = at(*info, "general.parameter_count"); count != nullptr && count->is_number())
+    rows.emplace_back("parameters", human_count(count->to_number<uint64_t>()));
+  rows.emplace_back("embedding length", number(*info, arch + ".vision.embedding_length"));
+  rows.emplace_back("dimensions", number(*info, arch + ".vision.projection_dim"));
+  std::erase_if(rows, [](const auto& row) { return row.second.empty(); });
+  return rows;
+}
+
 Rows parameter_rows(const std::string& lines) {
   Rows rows;
   for (size_t from = 0; from < lines.size();) {
@@ -87,12 +100,28 @@ Rows parameter_rows(const std::string& lines) {
   return rows;
 }
 
+// "[a b ...+N more]": as many of a list's values as a line takes, at least one.
+std::string shortened(const json::array& list) {
+  constexpr size_t most = 60;
+  std::string line = "[";
+  for (size_t i = 0; i < list.size(); ++i) {
+    const Json& v = list[i];
+    const std::string value = v.is_string() ? std::string(v.as_string()) : json::serialize(v);
+    if (i > 0 && line.size() + value.size() > most)
+      return line + fmt::format(" ...+{} more]", list.size() - i);
+    line += (i > 0 ? " " : "") + value;
+  }
+  return line + "]";
+}
+
 Rows metadata_rows(const Json& info) {
   Rows rows;
   for (const auto& [key, value] : info.as_object()) {
-    std::string shown = value.is_string() ? std::string(value.as_string()) : json::serialize(value);
+    std::string shown = value.is_string()  ? std::string(value.as_string())
+                        : value.is_array() ? shortened(value.as_array())
+                                           : json::serialize(value);
     constexpr size_t most = 80;
-    if (shown.size() > most) shown = shown.substr(0, most) + " ...";
+    if (shown.size() > most && !value.is_array()) shown = shown.substr(0, most) + " ...";
     rows.emplace_back(key, printable(shown));
   }
   std::sort(rows.begin(), rows.end());
@@ -120,6 +149,7 @@ void show_remote(const std::string& model, const std::string& part, bool verbose
     for (const Json& c : list->as_array()) abilities.emplace_back(std::string(c.as_string()), "");
   }
   print_section("Capabilities", abilities);
+  print_section("Projector", projector_rows(shown));
   print_section("Parameters", parameter_rows(text(shown, "parameters")));
   if (verbose && at(shown, "model_info") != nullptr)
     print_section("Metadata", metadata_rows(*at(shown, "model_info")));

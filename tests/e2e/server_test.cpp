@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <thread>
@@ -13,6 +14,7 @@
 #include "base/file.h"
 #include "convert/synth.h"
 #include "server_process.h"
+#include "store/digest.h"
 #include "support/data.h"
 #include "support/models.h"
 
@@ -97,6 +99,8 @@ TEST_F(ServerTest, CommandsMakeShowAndDeleteAModel) {
   EXPECT_EQ(server_.run("show mine --system").out, "Be brief.");
   EXPECT_NE(server_.run("show mine --modelfile").out.find("\nFROM "), std::string::npos);
   EXPECT_EQ(server_.run("show nosuch").code, 1);
+  EXPECT_EQ(server_.run("show mine --system --license").code, 1);
+  EXPECT_EQ(server_.run("run mine hello --keepalive 5").code, 1);
   const auto answer = server_.run("run mine hello");
   EXPECT_EQ(answer.code, 0) << answer.err;
   EXPECT_TRUE(answer.out.ends_with("\n\n"));
@@ -108,6 +112,81 @@ TEST_F(ServerTest, CommandsMakeShowAndDeleteAModel) {
   EXPECT_EQ(gone.code, 1);
   EXPECT_NE(gone.err.find("couldn't find model \"mine\" to stop"), std::string::npos);
   EXPECT_EQ(std::filesystem::exists(server_.folder() / "models/manifests/registry.ollama.ai"), false);
+}
+
+// Three files that were one: each with some of the tensors, the first with what is said of the model.
+TEST_F(ServerTest, CreateJoinsTheFilesOfASplitModel) {
+  const Json whole = recipe("llama");
+  const json::array& tensors = whole.at("tensors").as_array();
+  json::object files, some;
+  for (int part = 1; part <= 3; ++part) {
+    Json of = whole;
+    json::array& metadata = of.at("metadata").as_array();
+    if (part > 1) metadata.clear();
+    metadata.push_back({"split.no", "u16", part - 1});
+    metadata.push_back({"split.count", "u16", 3});
+    metadata.push_back({"split.tensors.count", "i32", tensors.size()});
+    const size_t from = tensors.size() * static_cast<size_t>(part - 1) / 3,
+                 to = tensors.size() * static_cast<size_t>(part) / 3;
+    of.at("tensors") = json::array(tensors.begin() + static_cast<std::ptrdiff_t>(from),
+                                   tensors.begin() + static_cast<std::ptrdiff_t>(to));
+    const auto image = build_recipe(of);
+    const std::string bytes(reinterpret_cast<const char*>(image.data()), image.size());
+    const std::string digest = digest_of(bytes).text();
+    ASSERT_EQ(server_.send("POST", "/api/blobs/" + digest, bytes).status, 201);
+    files["tiny-0000" + std::to_string(part) + "-of-00003.gguf"] = digest;
+    if (part != 2) some["tiny-0000" + std::to_string(part) + "-of-00003.gguf"] = digest;
+  }
+  const auto order = [](const json::object& of) {
+    return json::serialize(json::object{{"model", "joined"}, {"files", of}, {"stream", false}});
+  };
+  const auto missing = server_.send("POST", "/api/create", order(some));
+  EXPECT_NE(missing.text.find("1 of the 3 parts of tiny are missing"), std::string::npos) << missing.text;
+  const auto made = server_.send("POST", "/api/create", order(files));
+  ASSERT_EQ(made.status, 200) << made.text;
+  const auto answer = server_.send(
+      "POST", "/api/generate",
+      R"({"model":"joined","raw":true,"prompt":"hello","stream":false,"options":{"num_predict":3,"temperature":0}})");
+  ASSERT_EQ(answer.status, 200) << answer.text;
+  server_.add_model("whole", whole);
+  const auto same = server_.send(
+      "POST", "/api/generate",
+      R"({"model":"whole","raw":true,"prompt":"hello","stream":false,"options":{"num_predict":3,"temperature":0}})");
+  EXPECT_EQ(answer.body.at("response"), same.body.at("response"));
+}
+
+TEST_F(ServerTest, AProjectorIsShownAsOne) {
+  Json projector = recipe("llama");
+  json::array metadata;
+  metadata.push_back({"general.architecture", "string", "clip"});
+  metadata.push_back({"clip.has_audio_encoder", "bool", true});
+  metadata.push_back({"clip.vision.embedding_length", "u32", 768});
+  metadata.push_back({"clip.vision.projection_dim", "u32", 256});
+  projector.at("metadata") = metadata;
+  json::object files;
+  for (const auto& [name, of] :
+       {std::pair<std::string, Json>{"model.gguf", recipe("llama")}, {"mmproj.gguf", projector}}) {
+    const auto image = build_recipe(of);
+    const std::string bytes(reinterpret_cast<const char*>(image.data()), image.size());
+    const std::string digest = digest_of(bytes).text();
+    ASSERT_EQ(server_.send("POST", "/api/blobs/" + digest, bytes).status, 201);
+    files[name] = digest;
+  }
+  const auto made =
+      server_.send("POST", "/api/create",
+                   json::serialize(json::object{{"model", "sees"}, {"files", files}, {"stream", false}}));
+  ASSERT_EQ(made.status, 200) << made.text;
+  const Json shown = server_.send("POST", "/api/show", R"({"model":"sees"})").body;
+  EXPECT_EQ(shown.at("projector_info").at("clip.vision.projection_dim"), 256);
+  const json::array& able = shown.at("capabilities").as_array();
+  for (const char* what : {"completion", "vision", "audio"})
+    EXPECT_NE(std::find(able.begin(), able.end(), what), able.end()) << what;
+  const auto overview = server_.run("show sees");
+  EXPECT_NE(overview.out.find("  Projector\n    architecture        clip\n"), std::string::npos)
+      << overview.out;
+  EXPECT_NE(overview.out.find("    dimensions          256\n"), std::string::npos) << overview.out;
+  const auto all = server_.run("show sees --verbose");
+  EXPECT_NE(all.out.find(" more]"), std::string::npos) << "long lists are shortened";
 }
 
 TEST_F(ServerTest, CreateQuantizes) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
+#include <optional>
 
 #include "base/error.h"
 #include "server/dialects/fields.h"
@@ -81,6 +83,26 @@ bool published(const std::string& path) {
          path.ends_with("tokenizer.model");
 }
 
+// What the name of a part of a model says: STEM-00002-of-00003.gguf.
+struct PartName {
+  std::string stem;
+  uint32_t number = 0, count = 0;
+};
+std::optional<PartName> part_of(const std::string& path) {
+  constexpr std::string_view shape = "-#####-of-#####.gguf";
+  if (path.size() <= shape.size()) return std::nullopt;
+  const std::string_view end = std::string_view(path).substr(path.size() - shape.size());
+  uint32_t numbers[2] = {0, 0};
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const bool digit = end[i] >= '0' && end[i] <= '9';
+    if (shape[i] == '#' ? !digit : shape[i] != end[i]) return std::nullopt;
+    uint32_t& n = numbers[i < shape.size() / 2 ? 0 : 1];
+    if (shape[i] == '#') n = 10 * n + static_cast<uint32_t>(end[i] - '0');
+  }
+  if (numbers[1] < 2) return std::nullopt;
+  return PartName{path.substr(0, path.size() - shape.size()), numbers[0], numbers[1]};
+}
+
 // The layers of a new model while it is put together.
 class Assembly {
  public:
@@ -108,8 +130,9 @@ class Assembly {
       if (!size)
         throw Error(Code::bad_request, fmt::format("blob {} for '{}' is missing", digest.text(), path),
                     "upload it first");
-      if (!weights || !published(path)) add_gguf(path, digest, *size);
+      if (!part_of(path) && (!weights || !published(path))) add_gguf(path, digest, *size);
     }
+    join_parts();
     if (weights) convert_files();
   }
 
@@ -191,6 +214,37 @@ class Assembly {
     convert_in_child(job, told, tools_.stop);
   }
 
+  // A model in several files becomes one: nobody else would find them by their digests.
+  void join_parts() {
+    std::map<uint32_t, std::pair<std::string, Digest>> parts;
+    uint32_t count = 0;
+    std::string stem;
+    for (const auto& [path, digest] : order_.files) {
+      const auto part = part_of(path);
+      if (!part) continue;
+      if (count != 0 && (part->count != count || part->stem != stem))
+        throw Error(Code::bad_request, "the files hold more than one model", "give the parts of one model");
+      count = part->count;
+      stem = part->stem;
+      parts.emplace(part->number, std::pair(path, digest));
+    }
+    if (count == 0) return;
+    if (parts.size() != count || parts.begin()->first != 1 || parts.rbegin()->first != count) {
+      throw Error(Code::bad_request,
+                  fmt::format("{} of the {} parts of {} are missing", count - parts.size(), count, stem),
+                  "send every part of the model");
+    }
+    const WorkFolder folder(tools_.store);
+    ConversionJob job;
+    for (const auto& [number, file] : parts) {
+      job.from.push_back(folder.path / std::filesystem::path(file.first).filename());
+      std::filesystem::create_symlink(tools_.store.blob_path(file.second), job.from.back());
+    }
+    job.to = folder.path / "joined.gguf";
+    run(job, "parsing GGUF", "");
+    add_model(tools_.store.add_file(job.to, media::model, {}, tools_.stop));
+  }
+
   void convert_files() {
     const WorkFolder folder(tools_.store);
     ConversionJob job;
@@ -203,8 +257,16 @@ class Assembly {
     job.to = folder.path / "converted.gguf";
     job.name = order_.name.model;
     run(job, "converting model", "");
-    layers_.push_back(tools_.store.add_file(job.to, media::model, {}, tools_.stop));
-    config_ = config_of_file(tools_.catalog, tools_.store.blob_path(layers_.back().digest).string());
+    add_model(tools_.store.add_file(job.to, media::model, {}, tools_.stop));
+  }
+
+  void add_model(Layer layer) {
+    const bool second = std::any_of(layers_.begin(), layers_.end(),
+                                    [](const Layer& l) { return l.media_type == media::model; });
+    if (second)
+      throw Error(Code::bad_request, "the files hold more than one model", "give the files of one model");
+    config_ = config_of_file(tools_.catalog, tools_.store.blob_path(layer.digest).string());
+    layers_.push_back(std::move(layer));
   }
 
   void add_gguf(const std::string& path, const Digest& digest, uint64_t size) {
@@ -218,20 +280,21 @@ class Assembly {
                   e.remedy);
     }
     const Json& type = what->at("type");
-    const bool projector = type == "projector" || type == "mmproj" || what->at("architecture") == "clip";
+    const json::object& info = what->at("model_info").as_object();
+    const std::string arch(what->at("architecture").as_string());
+    const bool only_sees =
+        info.contains(arch + ".vision.block_count") && !info.contains(arch + ".block_count");
+    const bool projector = type == "projector" || type == "mmproj" || arch == "clip" || only_sees;
     const std::string_view kind = type == "adapter" ? media::adapter
                                   : projector       ? media::projector
                                                     : media::model;
+    const Layer layer{std::string(kind), digest, size, "", ""};
     if (kind == media::model) {
-      const bool second = std::any_of(layers_.begin(), layers_.end(),
-                                      [](const Layer& l) { return l.media_type == media::model; });
-      if (second)
-        throw Error(Code::bad_request, "the files hold more than one model",
-                    "give the parts of one model; merge split files first");
-      config_ = config_of_file(tools_.catalog, file);
+      add_model(layer);
+    } else {
+      layers_.push_back(layer);
     }
     tools_.emit({{"status", "using existing layer " + digest.text()}});
-    layers_.push_back({std::string(kind), digest, size, "", ""});
   }
 
   void add(std::string_view type, const std::string& text) {

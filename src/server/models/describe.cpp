@@ -142,7 +142,12 @@ json::array capabilities_of(const ResolvedModel& model, const Catalog& catalog) 
   if (model.installed && model.parts.model.empty()) return list;
   const auto what = catalog.inspect(model);
   for (const Json& c : what->at("capabilities").as_array()) add_unique(list, c.as_string());
-  if (!model.parts.projectors.empty()) add_unique(list, "vision");
+  for (const auto& projector : model.parts.projectors) {
+    add_unique(list, "vision");
+    const auto info = catalog.inspect(projector.string());
+    const Json* hears = info->at("model_info").as_object().if_contains("clip.has_audio_encoder");
+    if (hears != nullptr && *hears == true) add_unique(list, "audio");
+  }
   return list;
 }
 
@@ -164,6 +169,8 @@ json::object show_json(const ResolvedModel& model, const Catalog& catalog, const
   o["details"] = details_json(model, catalog, false);
   if (!model.parts.messages.empty()) o["messages"] = model.parts.messages;
   o["model_info"] = what->at("model_info");
+  if (!model.parts.projectors.empty())
+    o["projector_info"] = catalog.inspect(model.parts.projectors.front().string(), verbose)->at("model_info");
   if (verbose) o["tensors"] = what->at("tensors");
   o["capabilities"] = capabilities_of(model, catalog);
   o["modified_at"] =
