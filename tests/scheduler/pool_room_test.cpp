@@ -82,6 +82,22 @@ TEST_F(RoomTest, TheIdleModelWithTheShortestKeepAliveGoes) {
   EXPECT_EQ(world_->most_alive, 3U);
 }
 
+TEST_F(RoomTest, ThreePerCardWhereNobodySaysHowMany) {
+  restart(0);
+  for (const char* name : {"a", "b", "c", "d"}) serve(model(name), 100, forever);
+  EXPECT_EQ(world_->most_alive, 3U) << "without a card";
+  EXPECT_EQ(world_->pool.most_loaded(), 3U);
+  DeviceBudget host{"cpu"}, card{"gpu0"}, second{"gpu1"};
+  card.maps_weights = second.maps_weights = false;
+  world_->pool.use_devices({card, host});
+  EXPECT_EQ(world_->pool.most_loaded(), 3U);
+  world_->pool.use_devices({card, second, host});
+  EXPECT_EQ(world_->pool.most_loaded(), 6U);
+  restart(2);
+  world_->pool.use_devices({card, second, host});
+  EXPECT_EQ(world_->pool.most_loaded(), 2U);
+}
+
 TEST_F(RoomTest, BusyOnesAreWaitedFor) {
   restart(2);
   Listener a, b, c;

@@ -292,6 +292,34 @@ TEST_F(PoolTest, UnloadIdleBusyAndUnknown) {
   EXPECT_TRUE(l[0].done("stop") && l[1].done("stop") && l[2].done("stop"));
 }
 
+TEST_F(PoolTest, AContextThatIsTooShortForOthersIsNotTheirs) {
+  const auto known = [](const std::string& name, uint32_t context) {
+    ModelSpec spec = model(name, context);
+    auto survey = std::make_shared<from_child::Surveyed>();
+    survey->profile.context = 32768;
+    spec.survey = survey;
+    return spec;
+  };
+  Listener a, b, c;
+  const RequestId first = ask(known("a", 16384), a);
+  world_->worker().ready(100, 16384);
+  const RequestId second = ask(known("a", 0), b);
+  EXPECT_TRUE(world_->worker().open.contains(second)) << "it is long enough";
+  world_->worker().done(first);
+  world_->worker().done(second);
+  world_->run();
+  const RequestId third = ask(known("a", 16), c);
+  world_->run();
+  world_->worker().ready(100, 16);
+  world_->worker().done(third);
+  world_->run();
+  const size_t before = world_->workers.size();
+  Listener d;
+  ask(known("a", 0), d);
+  world_->run();
+  EXPECT_EQ(world_->workers.size(), before + 1) << "16 tokens are nothing that anybody would ask for";
+}
+
 TEST_F(PoolTest, AnExplicitContextReloadsAnAutomaticOneDoesNot) {
   Listener a, b, c, d;
   const RequestId first = ask(model("a", 4096), a);

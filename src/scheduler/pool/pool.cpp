@@ -11,8 +11,15 @@ namespace hearth {
 
 WorkerPool::WorkerPool(SchedulerPolicy policy, WorkerFactory& factory, Surroundings world)
     : policy_(policy), factory_(factory), world_(std::move(world)) {
-  policy_.most_loaded = std::max(policy_.most_loaded, 1U);
   policy_.most_waiting = std::max(policy_.most_waiting, 1U);
+}
+
+uint32_t WorkerPool::most_loaded() const {
+  if (policy_.most_loaded > 0) return policy_.most_loaded;
+  constexpr uint32_t per_card = 3;
+  const auto cards = std::count_if(policy_.devices.begin(), policy_.devices.end(),
+                                   [](const DeviceBudget& d) { return !d.maps_weights; });
+  return per_card * std::max(1U, static_cast<uint32_t>(cards));
 }
 
 WorkerPool::~WorkerPool() {

@@ -41,6 +41,8 @@ class WorkerPool {
 
   // As in Scheduler.
   void use_devices(std::vector<DeviceBudget> devices) { policy_.devices = std::move(devices); }
+  // Models at once at most.
+  uint32_t most_loaded() const;
   RequestId submit(const ModelSpec& spec, Request request, KeepAlive keep_alive, PieceSink sink);
   void cancel(RequestId id);
   void unload(const std::string& key);

@@ -81,7 +81,7 @@ bool WorkerPool::fits(const Footprint& need, bool without_stopping) const {
     reserved = plus(reserved, minus(worker.takes.host, anonymous));
   }
   if (count == 0) return true;
-  if (count >= policy_.most_loaded || !fits_on_cards(need, without_stopping)) return false;
+  if (count >= most_loaded() || !fits_on_cards(need, without_stopping)) return false;
   if (policy_.memory_bytes > 0) return plus(held, need.host) <= policy_.memory_bytes;
   const uint64_t available = plus(world_.available(), without_stopping ? returning : 0);
   return need.host <= minus(available, reserved);

@@ -19,7 +19,14 @@ bool agrees(const T& wanted, const T& loaded) {
 
 bool context_agrees(const ModelSpec& wanted, const Worker& worker) {
   const uint32_t context = wanted.load.wish.context;
-  if (wanted.automatic_context || context == 0) return true;
+  const bool automatic = wanted.automatic_context || context == 0;
+  // What somebody else asked for is enough for who asked for nothing where it is no less than they would get.
+  if (automatic && !worker.spec.automatic_context && wanted.survey != nullptr) {
+    constexpr uint32_t decent = 8192;
+    const uint32_t least = context != 0 ? context : std::min(decent, wanted.survey->profile.context);
+    return (worker.was_ready ? worker.ready.context : worker.spec.load.wish.context) >= least;
+  }
+  if (automatic) return true;
   if (!worker.spec.automatic_context && context == worker.spec.load.wish.context) return true;
   return worker.was_ready && context == worker.ready.context;
 }
