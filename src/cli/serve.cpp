@@ -3,11 +3,14 @@
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <cstdlib>
+#include <filesystem>
 #include <thread>
 
 #include "base/error.h"
@@ -48,6 +51,28 @@ std::optional<bool> go_templates() {
   return bool_setting("GO_TEMPLATE", true);
 }
 
+// What stays free on every accelerator, in bytes; llama.cpp's variable gives MiB, of the first device where
+// it is a list.
+uint64_t left_free() {
+  const uint64_t bytes = uint_setting("GPU_OVERHEAD", 0);
+  const char* fit = std::getenv("LLAMA_ARG_FIT_TARGET");
+  const uint64_t mib = fit != nullptr ? std::strtoull(fit, nullptr, 10) : 0;
+  constexpr uint64_t most = 1 << 20;
+  return std::max(bytes, std::min(mib, most) << 20);
+}
+
+// A folder that nobody else may read, for bodies of requests; none where they are not to be kept.
+std::filesystem::path request_folder() {
+  if (!bool_setting("DEBUG_LOG_REQUESTS", false)) return {};
+  std::string pattern = (std::filesystem::temp_directory_path() / "hearth-requests-XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) {
+    throw Error(Code::io, "OLLAMA_DEBUG_LOG_REQUESTS: cannot make a folder for temporary files",
+                "set TMPDIR to a folder that can be written");
+  }
+  spdlog::warn("requests to models are kept in {}, with what people write in them", pattern);
+  return pattern;
+}
+
 ServerOptions options_from_environment(const std::string& version) {
   ServerOptions o;
   o.address = HostAddress::parse(setting("HOST"));
@@ -65,11 +90,11 @@ ServerOptions options_from_environment(const std::string& version) {
   o.key_file = home_folder() / ".ollama" / "id_ed25519";
   o.prune = !bool_setting("NOPRUNE", false);
   o.policy.keep_alive = duration_setting("KEEP_ALIVE", std::chrono::minutes(5));
+  o.idle_comment = duration_setting("SSE_PING_INTERVAL", o.idle_comment);
   o.policy.load_timeout = duration_setting("LOAD_TIMEOUT", std::chrono::minutes(5));
   o.policy.parallel = static_cast<uint32_t>(uint_setting("NUM_PARALLEL", 0));
   o.policy.most_waiting = static_cast<uint32_t>(uint_setting("MAX_QUEUE", 512));
-  const auto most = static_cast<uint32_t>(uint_setting("MAX_LOADED_MODELS", 0));
-  o.policy.most_loaded = most == 0 ? 3 : most;
+  o.policy.most_loaded = static_cast<uint32_t>(uint_setting("MAX_LOADED_MODELS", 0));
   o.context = static_cast<uint32_t>(uint_setting("CONTEXT_LENGTH", uint_setting("NUM_CTX", 0)));
   o.load.wish.kv = cache_types();
   o.load.wish.parallel = std::max<uint32_t>(1, o.policy.parallel);
@@ -80,6 +105,7 @@ ServerOptions options_from_environment(const std::string& version) {
   o.cache = cache_folder() / "models";
   o.prefer_go_templates = go_templates();
   o.version = version;
+  o.request_folder = request_folder();
   o.log = [](const std::string& line) { spdlog::info("{}", line); };
   return o;
 }
@@ -90,8 +116,10 @@ void log_configuration(ServerOptions o, const Server& server) {
   spdlog::info("hearth {}, API of Ollama {}, models in {}", o.version, api_version, o.models.string());
   spdlog::info("listening on {}", o.address.scheme == "unix" ? o.address.path : o.address.dial());
   spdlog::info(
-      "keep-alive {} s, at most {} models, {} waiting requests, context {}, cache {}/{}, memory {} MiB free",
-      std::chrono::duration_cast<std::chrono::seconds>(o.policy.keep_alive).count(), o.policy.most_loaded,
+      "keep-alive {} s, at most {} models{}, {} waiting requests, context {}, cache {}/{}, memory {} MiB "
+      "free",
+      std::chrono::duration_cast<std::chrono::seconds>(o.policy.keep_alive).count(),
+      o.policy.most_loaded == 0 ? 3 : o.policy.most_loaded, o.policy.most_loaded == 0 ? " per card" : "",
       o.policy.most_waiting, o.context == 0 ? "as planned" : std::to_string(o.context),
       to_string(o.load.wish.kv.k), to_string(o.load.wish.kv.v), available_memory() >> 20);
 }
@@ -160,7 +188,7 @@ class Scout {
 
   void take_budgets(LoadRequest& load) const {
     try {
-      load.budgets = device_budgets(load, uint_setting("GPU_OVERHEAD", 0));
+      load.budgets = device_budgets(load, left_free());
     } catch (const Error& e) {
       const bool named = !setting("DEVICES").empty();
       spdlog::warn("{}: {}", named ? "HEARTH_DEVICES" : "models run on the CPU", e.what());
@@ -220,7 +248,7 @@ void add_serve(CLI::App& app) {
       "OLLAMA_ORIGINS,\n"
       "OLLAMA_NOPRUNE, OLLAMA_GO_TEMPLATE, OLLAMA_DEBUG; HEARTH_TOKEN, HEARTH_TLS_CERTIFICATE, "
       "HEARTH_TLS_KEY,\n"
-      "HEARTH_CPU, HEARTH_THREADS.\n"
+      "HEARTH_CPU, HEARTH_THREADS, HEARTH_SSE_PING_INTERVAL.\n"
       "Each OLLAMA_X may be written HEARTH_X, which wins.");
   app.callback([] { serve(); });
 }

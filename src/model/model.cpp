@@ -89,7 +89,7 @@ void Model::head(Builder& b, Act x) const {
   }
 }
 
-BoundModel bind_model(const Gguf& file) {
+BoundModel bind_model(const Gguf& file, bool vectors) {
   const Keys keys(file);
   std::vector<std::string_view> known;
   for (const Architecture& a : architectures()) {
@@ -97,6 +97,7 @@ BoundModel bind_model(const Gguf& file) {
     if (a.name != keys.architecture()) continue;
     Binder binder(file);
     const std::unique_ptr<Model> model = a.bind(keys, binder);
+    if (vectors) model->make_vectors();
     Builder builder(model->ropes(), model->caches(), binder.weights());
     Act x = model->embed(builder);
     for (uint32_t i = 0; i < model->hyper().layers; ++i) {

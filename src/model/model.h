@@ -33,6 +33,11 @@ class Model {
   virtual ~Model() = default;
 
   const Hyper& hyper() const noexcept { return h_; }
+  // The vector of a text instead of scores of what follows it: where the file does not say how texts are
+  // pooled, what stands at their last token, which alone has seen all of them.
+  void make_vectors() {
+    if (h_.pooling == PoolKind::none) h_.pooling = PoolKind::last;
+  }
   virtual std::vector<CacheGroup> caches() const;
   virtual std::vector<RopeTable> ropes() const = 0;
   virtual Act embed(Builder& b) const;  // default: table lookup
@@ -63,7 +68,7 @@ struct BoundModel {
 };
 
 // Throws Error(unsupported) for an unknown architecture (naming those that are known), Error(corrupt_file)
-// for a file that contradicts itself.
-BoundModel bind_model(const Gguf& file);
+// for a file that contradicts itself. `vectors`: the program ends in a vector whatever the model is for.
+BoundModel bind_model(const Gguf& file, bool vectors = false);
 
 }  // namespace hearth

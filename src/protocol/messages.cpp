@@ -73,6 +73,8 @@ json::object request_json(const Request& r) {
   if (!r.parser.empty()) o["parser"] = r.parser;
   if (r.chat) o["chat"] = true;
   if (r.plain) o["plain"] = true;
+  if (r.progress) o["progress"] = true;
+  if (r.think_budget) o["think_budget"] = *r.think_budget;
   if (r.calls.must) o["must_call"] = true;
   if (!r.calls.several) o["one_call"] = true;
   if (!r.embed_tokens.empty()) o["embed_tokens"] = json::value_from(r.embed_tokens);
@@ -120,6 +122,8 @@ Request request_of(const Json& j) {
   r.parser = text_or_empty(j, "parser");
   r.chat = o.contains("chat");
   r.plain = o.contains("plain");
+  r.progress = o.contains("progress");
+  read_optional(j, "think_budget", r.think_budget);
   r.calls = {o.contains("must_call"), !o.contains("one_call")};
   if (const Json* tokens = o.if_contains("embed_tokens"))
     r.embed_tokens = json::value_to<std::vector<std::vector<int32_t>>>(*tokens);
@@ -231,6 +235,7 @@ json::object load_json(const LoadRequest& r) {
           {"environment", json::value_from(r.environment)},
           {"avoid", failures_json(r.avoid)},
           {"avoid_products", products_json(r.avoid_products)},
+          {"vectors", r.vectors},
           {"halvings", r.halvings}};
 }
 LoadRequest load_of(const Json& j) {
@@ -244,6 +249,7 @@ LoadRequest load_of(const Json& j) {
           json::value_to<std::vector<std::pair<std::string, std::string>>>(j.at("environment")),
           failures_of(j.at("avoid")),
           products_of(j.at("avoid_products")),
+          j.at("vectors").as_bool(),
           number<uint32_t>(j, "halvings")};
 }
 
@@ -316,6 +322,10 @@ struct EncodeFromChild {
   }
   json::object operator()(const from_child::Called& m) const {
     return {{"is", "called"}, {"id", m.id.value}, {"call", call_json(m.call)}};
+  }
+  json::object operator()(const from_child::PromptProgress& m) const {
+    return {{"is", "progress"},   {"id", m.id.value},         {"total", m.total},
+            {"cached", m.cached}, {"processed", m.processed}, {"seconds", m.seconds}};
   }
   json::object operator()(const from_child::Vectors& m) const {
     return {{"is", "vectors"}, {"id", m.id.value}, {"vectors", json::value_from(m.vectors)}};
@@ -394,6 +404,13 @@ FromChild decode_from_child(const Json& j) {
     if (is == "text") return text_of(j);
     if (is == "thinking") return from_child::Thinking{{number<uint64_t>(j, "id")}, text(j, "text")};
     if (is == "called") return from_child::Called{{number<uint64_t>(j, "id")}, call_of(j.at("call"))};
+    if (is == "progress") {
+      return from_child::PromptProgress{{number<uint64_t>(j, "id")},
+                                        number<uint32_t>(j, "total"),
+                                        number<uint32_t>(j, "cached"),
+                                        number<uint32_t>(j, "processed"),
+                                        number<double>(j, "seconds")};
+    }
     if (is == "vectors") {
       return from_child::Vectors{{number<uint64_t>(j, "id")},
                                  json::value_to<std::vector<std::vector<float>>>(j.at("vectors"))};

@@ -61,19 +61,21 @@ struct Request {
   Json tools = nullptr;            // array of tools as the client gave it
   CallChoice calls;
   ThinkChoice think;
-  Json format = nullptr;                     // "json", a JSON Schema, or {"gbnf": "…"}
-  std::optional<std::string> suffix;         // fill in the middle: raw's text goes before, this after
-  std::vector<NamedText> around = {};        // other files, to be seen before both
-  std::optional<std::string> template_text;  // a Go template instead of the model's own
-  std::optional<std::string> go_template;    // the model's own besides the one in its file
-  std::optional<bool> prefer_go;             // which of the two: the setting GO_TEMPLATE
-  std::string parser;                        // what the model names as its parser; empty: its template tells
+  std::optional<uint32_t> think_budget = {};  // tokens of thinking at most; 0: none. Not set: no bound
+  Json format = nullptr;                      // "json", a JSON Schema, or {"gbnf": "…"}
+  std::optional<std::string> suffix;          // fill in the middle: raw's text goes before, this after
+  std::vector<NamedText> around = {};         // other files, to be seen before both
+  std::optional<std::string> template_text;   // a Go template instead of the model's own
+  std::optional<std::string> go_template;     // the model's own besides the one in its file
+  std::optional<bool> prefer_go;              // which of the two: the setting GO_TEMPLATE
+  std::string parser;                         // what the model names as its parser; empty: its template tells
   SamplingChoice sampling;
   uint32_t max_tokens = 0;  // 0 = until the model ends or the context is full
   std::vector<std::string> stop;
   std::optional<uint32_t> logprobs;  // report each token's probability and so many likeliest others
   bool render_only = false;          // answer with the rendered prompt instead of generating
   bool count_only = false;           // answer with the number of its tokens (Statistics::prompt_tokens)
+  bool progress = false;             // tell how much of the prompt is read
   bool plain = false;                // a raw prompt of which nothing but its own tokens is wanted: no BOS
 
   std::vector<int32_t> context;  // tokens of an earlier exchange that this one follows
@@ -120,6 +122,7 @@ struct LoadRequest {
   std::vector<std::pair<std::string, std::string>> environment = {};
   std::vector<FailedAttention> avoid = {};
   std::vector<FailedProduct> avoid_products = {};
+  bool vectors = false;  // texts are turned into vectors, whatever the model was made for
   // Of the rows of a step and of the time of a device's jobs: 1 where a device was lost before.
   uint32_t halvings = 0;
 };
@@ -195,6 +198,13 @@ struct Called {
   RequestId id;
   ToolCall call;
 };
+// How much of a prompt has been read, before the first piece of the answer: tokens, of which those that were
+// taken from the cache count as processed, and the time since the request was begun.
+struct PromptProgress {
+  RequestId id;
+  uint32_t total = 0, cached = 0, processed = 0;
+  double seconds = 0;
+};
 // The normalised vectors of a request's texts, in order, and their tokens together.
 struct Vectors {
   RequestId id;
@@ -229,9 +239,10 @@ struct Surveyed {
 
 using ToChild = std::variant<to_child::Load, to_child::Start, to_child::Cancel, to_child::Inspect,
                              to_child::Survey, to_child::Ping, to_child::Leave>;
-using FromChild = std::variant<from_child::Ready, from_child::Text, from_child::Thinking, from_child::Called,
-                               from_child::Vectors, from_child::Done, from_child::Failed, from_child::Pong,
-                               from_child::Inspected, from_child::Surveyed>;
+using FromChild =
+    std::variant<from_child::Ready, from_child::Text, from_child::Thinking, from_child::Called,
+                 from_child::PromptProgress, from_child::Vectors, from_child::Done, from_child::Failed,
+                 from_child::Pong, from_child::Inspected, from_child::Surveyed>;
 
 // Records ↔ JSON. Decoding throws Error(bug) on a message of another build.
 Json encode(const ToChild& message);

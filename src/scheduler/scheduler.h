@@ -36,8 +36,9 @@ inline constexpr std::chrono::nanoseconds forever{-1};
 // What the sink of a request gets, in order: any number of pieces, then exactly one Done or Failed. Done's
 // statistics.load is the time from submit() to the ready model, and `total` includes it. A sink is never
 // called from within a call to the scheduler, so it may call the scheduler itself; it must not throw.
-using Piece = std::variant<from_child::Text, from_child::Thinking, from_child::Called, from_child::Vectors,
-                           from_child::Done, from_child::Failed>;
+using Piece =
+    std::variant<from_child::Text, from_child::Thinking, from_child::Called, from_child::PromptProgress,
+                 from_child::Vectors, from_child::Done, from_child::Failed>;
 using PieceSink = std::function<void(const Piece&)>;
 
 struct Resident {
@@ -50,7 +51,8 @@ struct Resident {
 
 struct SchedulerPolicy {
   std::chrono::nanoseconds keep_alive = std::chrono::minutes(5), load_timeout = std::chrono::minutes(5);
-  uint32_t most_loaded = 3, most_waiting = 512;
+  uint32_t most_loaded = 3;  // models at once; 0 = three per card, three where there is none
+  uint32_t most_waiting = 512;
   uint32_t parallel = 0;      // requests per worker at once; 0 = as many as its pages carry
   uint64_t memory_bytes = 0;  // of the host, what all workers together may hold; 0 = what is available
   // The devices of every model, in the order of LoadRequest::devices: what each has for models when none is

@@ -40,6 +40,17 @@ class Events {
     return event;
   }
 
+  // Waits until there is one or nothing more comes. False: neither happened for so long.
+  Awaitable<bool> ready(std::chrono::steady_clock::duration patience) {
+    signal_.expires_after(patience);
+    while (waiting_.empty() && !closed_ && signal_.expiry() > std::chrono::steady_clock::now()) {
+      boost::system::error_code woken;
+      co_await signal_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, woken));
+    }
+    signal_.expires_at(std::chrono::steady_clock::time_point::max());
+    co_return !waiting_.empty() || closed_;
+  }
+
   // The next one; none when closed and empty.
   Awaitable<std::optional<T>> next() {
     while (waiting_.empty() && !closed_) {

@@ -40,6 +40,7 @@ struct House {
   boost::asio::thread_pool threads{16};  // for what blocks: files, registries, children
   std::mt19937_64 random{std::random_device{}()};
   Metrics metrics;
+  uint64_t kept_requests = 0;  // in options.request_folder
 
   // The fields of /api/ps that tell of devices.
   void show_devices(const Report& report);
@@ -83,7 +84,8 @@ inline constexpr std::string_view json_type = "application/json; charset=utf-8";
 // disk.
 inline constexpr size_t most_body = size_t{512} << 20, most_unpacked = 20'000'000;
 
-// The body as a JSON object. Throws Error(bad_request).
+// The body, unpacked; the same as a JSON object. Throw Error(bad_request).
+Awaitable<std::string> read_body(Exchange& exchange);
 Awaitable<Json> read_json(Exchange& exchange);
 
 }  // namespace hearth

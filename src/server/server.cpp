@@ -134,9 +134,13 @@ json::object House::shown_devices() const {
   return devices_;
 }
 
-Awaitable<Json> read_json(Exchange& exchange) {
+Awaitable<std::string> read_body(Exchange& exchange) {
   std::string body = co_await exchange.body(most_body);
-  body = unpacked(std::move(body), exchange.header("Content-Encoding"), most_unpacked);
+  co_return unpacked(std::move(body), exchange.header("Content-Encoding"), most_unpacked);
+}
+
+Awaitable<Json> read_json(Exchange& exchange) {
+  const std::string body = co_await read_body(exchange);
   co_return fields::parse_body(body);
 }
 

@@ -27,7 +27,10 @@ struct ServerOptions {
   LoadRequest load;  // cache types, threads, instruction set for every model
   uint32_t context = 0;
   std::optional<bool> prefer_go_templates;
-  std::string version;  // hearth's own
+  // A stream in which nothing has happened for so long is kept open by a comment; 0: never.
+  std::chrono::nanoseconds idle_comment = std::chrono::seconds(30);
+  std::filesystem::path request_folder = {};  // bodies of requests to models are kept here; empty: nowhere
+  std::string version;                        // hearth's own
   std::function<void(const std::string&)> log = [](const std::string&) {};
   RegistryOptions registry{};  // of pulls and pushes; the key file is filled in
 };

@@ -82,6 +82,10 @@ std::vector<OutputPiece> OutputParser::finish() {
   return out;
 }
 
+bool OutputParser::thinking() const noexcept {
+  return state_ == State::thinking || (state_ == State::message && message_ == Message::thought);
+}
+
 // Does what can be done with the text that is held; false: nothing more.
 bool OutputParser::step(bool last, std::vector<OutputPiece>& out) {
   switch (state_) {

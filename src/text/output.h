@@ -34,6 +34,9 @@ struct OutputFormat {
 
   // The texts that are looked for, which are to be seen even where they are control tokens.
   std::vector<std::string> markers() const;
+  // What a model writes to end its thinking and begin its answer, or, where it may call a tool instead, to go
+  // on with either.
+  std::string thinking_end(bool may_call) const;
 };
 
 // From the text of a chat template, Jinja or Go.
@@ -70,6 +73,8 @@ class OutputParser {
   std::vector<OutputPiece> push(std::string_view text);
   // What was held back, at the end of the answer.
   std::vector<OutputPiece> finish();
+  // What comes next is a thought, as far as is known.
+  bool thinking() const noexcept;
 
  private:
   enum class State : uint8_t { begin, thinking, text, call, header, message };

@@ -62,11 +62,19 @@ AnswerWriter::AnswerWriter(const RequestId& id, const Request& request, const To
       out_(std::move(out)),
       logprobs_(request.logprobs),
       want_context_(request.want_context),
+      want_progress_(request.progress),
       begin_(Clock::now()) {}
 
 void AnswerWriter::note_first_token() {
   statistics.prompt = seconds_since(begin_);
   first_token_ = Clock::now();
+}
+
+void AnswerWriter::progress(uint32_t processed) {
+  if (!want_progress_ || statistics.generated_tokens > 0 || processed_ == processed) return;
+  processed_ = processed;
+  out_(from_child::PromptProgress{id_, statistics.prompt_tokens, statistics.cached_tokens, processed,
+                                  seconds_since(begin_)});
 }
 
 void AnswerWriter::note_probability(TokenId token, std::span<const float> logits) {
@@ -79,7 +87,11 @@ void AnswerWriter::note_probability(TokenId token, std::span<const float> logits
 }
 
 bool AnswerWriter::token(TokenId token, std::span<const float> logits) {
-  if (statistics.generated_tokens++ == 0) note_first_token();
+  if (statistics.generated_tokens == 0) {
+    progress(statistics.prompt_tokens);
+    note_first_token();
+  }
+  ++statistics.generated_tokens;
   if (logprobs_) note_probability(token, logits);
   if (want_context_) context.push_back(token.value);
   const StopResult result = stops_.push(text_of(token));

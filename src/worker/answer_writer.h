@@ -38,6 +38,10 @@ class AnswerWriter final : public TokenSink {
   // Sends what was held back, and Done.
   void finish(const char* reason);
   void fail(const Error& error);
+  // So many tokens of the prompt are computed or taken over; told where that was asked for.
+  void progress(uint32_t processed);
+  // The next token belongs to the thinking, as far as is known.
+  bool thinking() const noexcept { return parser_.thinking(); }
 
   AnswerState state = AnswerState::running;
   Statistics statistics;
@@ -60,7 +64,8 @@ class AnswerWriter final : public TokenSink {
   Outbox out_;
   std::optional<uint32_t> logprobs_;
   std::vector<from_child::TokenProbability> probabilities_;  // not sent yet
-  bool want_context_ = false, stopped_ = false;
+  bool want_context_ = false, stopped_ = false, want_progress_ = false;
+  std::optional<uint32_t> processed_;  // told last
   std::chrono::steady_clock::time_point begin_, first_token_;
 };
 

@@ -253,6 +253,7 @@ void check_abilities(const Request& request, const ChosenTemplate& chosen, const
 
 std::optional<bool> thinks(const Request& request, const ChosenTemplate& chosen) {
   if (!chosen.abilities.thinking) return std::nullopt;
+  if (request.think_budget == 0U) return false;
   return request.think.set ? request.think.on : true;
 }
 

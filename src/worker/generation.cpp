@@ -8,6 +8,7 @@
 
 #include "worker/prompt.h"
 #include "worker/sampling.h"
+#include "worker/thinking.h"
 #include "worker/work.h"
 
 namespace hearth {
@@ -33,9 +34,15 @@ class Generation final : public Work {
         context_(context.engine.plan().context) {
     const RequestOptions options = options_of(request.sampling);
     sampling_ = options.sampling;
+    if (sampling_.dries()) sampling_.dry_breakers = context.breakers.of(options.dry_breakers);
     if (options.ignore_eos) {
       for (const TokenId end : context.model.tokenizer->end_tokens())
         sampling_.logit_bias[end] = -std::numeric_limits<float>::infinity();
+    }
+    if (request.think_budget) {
+      const bool calls = request.tools.is_array() && !request.tools.as_array().empty();
+      budget_.emplace(*request.think_budget, thinking_end(format, calls, *context.model.tokenizer), reply_,
+                      filter_.get());
     }
     keep_ = kept_tokens({context_, options.num_keep}, *context.model.tokenizer);
     // An answer without an end is cut off where the reference does it.
@@ -54,11 +61,14 @@ class Generation final : public Work {
     placed_ = true;
     sampler_.reset();
     tokens_.clear();
-    if (reply_.statistics.generated_tokens == 0) reply_.statistics.cached_tokens = begun.cached;
+    if (reply_.statistics.generated_tokens > 0) return;
+    reply_.statistics.cached_tokens = begun.cached;
+    reply_.progress(begun.cached);
   }
 
   void advance(Sequences& sequences) override {
     if (!placed_) return;
+    if (reply_.statistics.generated_tokens == 0) reply_.progress(sequences[sequence_].computed);
     if (reply_.state == AnswerState::full) go_on(sequences);
     if (reply_.state == AnswerState::starved) step_aside(sequences);
     if (reply_.state == AnswerState::over) release(sequences);
@@ -90,7 +100,7 @@ class Generation final : public Work {
     t.sampler = sampler_;
     t.max_tokens = most_tokens_ - reply_.statistics.generated_tokens;
     t.sink = &reply_;
-    t.filter = filter_.get();
+    t.filter = budget_ ? static_cast<TokenFilter*>(&*budget_) : filter_.get();
     return t;
   }
 
@@ -125,6 +135,7 @@ class Generation final : public Work {
 
   std::unique_ptr<GrammarFilter> filter_;  // null: any text
   AnswerWriter reply_;
+  std::optional<ThinkingBudget> budget_;
   std::vector<TokenId> tokens_;
   uint32_t drawn_ = 0;              // of tokens_, since the prompt or the last shift
   std::optional<Sampler> sampler_;  // of an answer that waits

@@ -78,11 +78,13 @@ std::string main_type(const Gguf& file) {
 struct TemplateFacts {
   std::string used;
   TemplateAbilities able;
+  std::string problem = {};  // of the Go template
 };
 
 TemplateFacts templates_of(std::string_view source, const to_child::Inspect& question) {
   // A broken template can nothing; running the model says so.
   std::optional<TemplateAbilities> jinja, go;
+  std::string problem;
   try {
     if (!source.empty()) jinja = abilities_of(Template::parse(source), source);
   } catch (const TemplateError&) {
@@ -90,13 +92,15 @@ TemplateFacts templates_of(std::string_view source, const to_child::Inspect& que
   }
   try {
     if (question.go_template) go = GoTemplate::parse(*question.go_template).abilities();
-  } catch (const TemplateError&) {
+  } catch (const TemplateError& e) {
     go.emplace();
+    problem = e.message;
   }
   TemplateFacts facts;
   const auto choice = choose_template(go ? &*go : nullptr, jinja ? &*jinja : nullptr, question.prefer_go);
   if (choice == TemplateChoice::go) facts = {*question.go_template, *go};
   if (choice == TemplateChoice::jinja) facts = {std::string(source), *jinja};
+  facts.problem = std::move(problem);
   if (go) {
     facts.able.tools = facts.able.tools || go->tools;
     facts.able.insert = go->insert;
@@ -160,17 +164,19 @@ Json inspect_model(const to_child::Inspect& question) {
   json::object model_info = metadata(file, question.arrays);
   model_info["general.parameter_count"] = values;
   const TemplateFacts templates = templates_of(file.string("tokenizer.chat_template").value_or(""), question);
-  return json::object{{"architecture", arch},
-                      {"type", printable(file.string("general.type").value_or("model"))},
-                      {"file_bytes", file.file_bytes()},
-                      {"parameter_count", values},
-                      {"file_type", file_kind(file)},
-                      {"context_length", file.u64(arch + ".context_length").value_or(0)},
-                      {"embedding_length", file.u64(arch + ".embedding_length").value_or(0)},
-                      {"capabilities", capabilities(file, arch, templates.able)},
-                      {"template", printable(templates.used)},
-                      {"model_info", std::move(model_info)},
-                      {"tensors", std::move(tensors)}};
+  json::object what{{"architecture", arch},
+                    {"type", printable(file.string("general.type").value_or("model"))},
+                    {"file_bytes", file.file_bytes()},
+                    {"parameter_count", values},
+                    {"file_type", file_kind(file)},
+                    {"context_length", file.u64(arch + ".context_length").value_or(0)},
+                    {"embedding_length", file.u64(arch + ".embedding_length").value_or(0)},
+                    {"capabilities", capabilities(file, arch, templates.able)},
+                    {"template", printable(templates.used)},
+                    {"model_info", std::move(model_info)},
+                    {"tensors", std::move(tensors)}};
+  if (!templates.problem.empty()) what["template_problem"] = templates.problem;
+  return what;
 }
 
 Json inspect_model(const std::string& path, bool arrays) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <random>
 #include <variant>
@@ -11,7 +12,7 @@ namespace {
 
 using Field = std::variant<float SamplingOptions::*, int32_t SamplingOptions::*>;
 
-constexpr std::array<std::pair<std::string_view, Field>, 15> fields{{
+constexpr std::array<std::pair<std::string_view, Field>, 19> fields{{
     {"temperature", &SamplingOptions::temperature},
     {"top_k", &SamplingOptions::top_k},
     {"top_p", &SamplingOptions::top_p},
@@ -24,6 +25,10 @@ constexpr std::array<std::pair<std::string_view, Field>, 15> fields{{
     {"top_n_sigma", &SamplingOptions::top_n_sigma},
     {"xtc_probability", &SamplingOptions::xtc_probability},
     {"xtc_threshold", &SamplingOptions::xtc_threshold},
+    {"dry_multiplier", &SamplingOptions::dry_multiplier},
+    {"dry_base", &SamplingOptions::dry_base},
+    {"dry_allowed_length", &SamplingOptions::dry_allowed_length},
+    {"dry_penalty_last_n", &SamplingOptions::dry_penalty_last_n},
     {"mirostat", &SamplingOptions::mirostat},
     {"mirostat_tau", &SamplingOptions::mirostat_tau},
     {"mirostat_eta", &SamplingOptions::mirostat_eta},
@@ -68,6 +73,33 @@ void set_bias(SamplingOptions& o, const Json& value) {
   }
 }
 
+std::vector<std::string> texts(std::string_view name, const Json& value) {
+  const auto wrong = [name] {
+    throw Error(Code::bad_request, fmt::format("option \"{}\" must be of type array of strings", name),
+                "give an array of strings");
+  };
+  if (!value.is_array()) wrong();
+  std::vector<std::string> list;
+  for (const Json& text : value.as_array()) {
+    if (!text.is_string()) wrong();
+    list.emplace_back(text.as_string());
+  }
+  return list;
+}
+
+std::vector<SamplerStep> order_of(const Json& value) {
+  std::vector<SamplerStep> order;
+  for (const std::string& name : texts("samplers", value)) {
+    const auto step = sampler_step(name);
+    if (!step) {
+      throw Error(Code::bad_request, fmt::format("option \"samplers\": there is no sampler '{}'", name),
+                  fmt::format("use some of {}", sampler_step_names()));
+    }
+    order.push_back(*step);
+  }
+  return order;
+}
+
 }  // namespace
 
 RequestOptions options_of(const SamplingChoice& choice) {
@@ -85,6 +117,10 @@ RequestOptions options_of(const SamplingChoice& choice) {
       options.ignore_eos = value.is_bool() && value.as_bool();
     } else if (name == "logit_bias") {
       set_bias(o, value);
+    } else if (name == "samplers") {
+      o.order = order_of(value);
+    } else if (name == "dry_sequence_breakers") {
+      options.dry_breakers = texts(name, value);
     } else {
       throw Error(Code::bad_request, fmt::format("unknown option \"{}\"", name), "see hearth run --help");
     }
@@ -92,6 +128,31 @@ RequestOptions options_of(const SamplingChoice& choice) {
   if (!o.seed) o.seed = std::random_device{}();
   validate(o);
   return options;
+}
+
+std::shared_ptr<const TokenSet> BreakerTokens::of(const std::vector<std::string>& breakers) {
+  for (const auto& [list, tokens] : known_) {
+    if (list == breakers) return tokens;
+  }
+  auto set = std::make_shared<TokenSet>((tokenizer_.size() + 63) / 64);
+  const auto add = [&set](size_t token) { (*set)[token / 64] |= uint64_t{1} << (token % 64); };
+  for (size_t i = 0; i < tokenizer_.size(); ++i) {
+    const TokenId token{static_cast<int32_t>(i)};
+    const std::string_view piece = tokenizer_.piece(token);
+    const bool breaks = tokenizer_.is_control(token) || tokenizer_.ends_generation(token) ||
+                        std::any_of(breakers.begin(), breakers.end(), [piece](const std::string& b) {
+                          return !b.empty() && piece.find(b) != std::string_view::npos;
+                        });
+    if (breaks) add(i);
+  }
+  for (const std::string& b : breakers) {
+    const std::vector<TokenId> tokens = tokenizer_.encode("a" + b, {false, false});
+    if (!b.empty() && !tokens.empty()) add(static_cast<size_t>(tokens.back().value));
+  }
+  constexpr size_t most = 8;
+  if (known_.size() >= most) known_.clear();
+  known_.emplace_back(breakers, set);
+  return set;
 }
 
 }  // namespace hearth

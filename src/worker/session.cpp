@@ -8,6 +8,7 @@ Session::Session(const LoadRequest& request, Outbox out)
     : model_(OpenModel::open(request.path), request),
       templates_(model_.files()),
       formats_(*model_.files().tokenizer),
+      breakers_(*model_.files().tokenizer),
       sequences_(model_.engine()),
       out_(std::move(out)) {}
 
@@ -23,7 +24,7 @@ from_child::Ready Session::ready() {
 
 void Session::start(const to_child::Start& m) {
   try {
-    const WorkContext context{model_.files(),        templates_, formats_, model_.engine(),
+    const WorkContext context{model_.files(),        templates_, formats_, breakers_, model_.engine(),
                               model_.load_seconds(), out_};
     auto job = m.request.embed.empty() && m.request.embed_tokens.empty()
                    ? make_generation(m.id, m.request, context)

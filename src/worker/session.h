@@ -7,6 +7,7 @@
 #include "worker/chat.h"
 #include "worker/formats.h"
 #include "worker/loaded_model.h"
+#include "worker/sampling.h"
 #include "worker/sequences.h"
 #include "worker/work.h"
 
@@ -33,6 +34,7 @@ class Session {
   LoadedModel model_;
   ChatTemplates templates_;
   Formats formats_;
+  BreakerTokens breakers_;
   Sequences sequences_;
   Outbox out_;
   std::vector<std::unique_ptr<Work>> jobs_;  // as they came

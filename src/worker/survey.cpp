@@ -56,8 +56,8 @@ from_child::Surveyed survey_model(const to_child::Survey& survey) {
     result.goes_on = true;
     return result;
   }
-  const BoundModel model = bind_model(*files.file);
   const LoadRequest& request = survey.request;
+  const BoundModel model = bind_model(*files.file, request.vectors);
   std::vector<std::unique_ptr<Device>> devices;
   for (const std::string& name : device_list(request))
     devices.push_back(open_device(name, {{request.cpu_set, request.threads, false}, request.backends}));

@@ -7,6 +7,7 @@
 #include "worker/chat.h"
 #include "worker/formats.h"
 #include "worker/open_model.h"
+#include "worker/sampling.h"
 #include "worker/sequences.h"
 
 namespace hearth {
@@ -36,6 +37,7 @@ struct WorkContext {
   const OpenModel& model;
   ChatTemplates& templates;
   Formats& formats;
+  BreakerTokens& breakers;
   Engine& engine;
   double load_seconds = 0;
   Outbox out;

@@ -418,6 +418,12 @@ TEST_F(Extras, RefusalsNameTheReason) {
       400, "registry.ollama.ai/library/ember:latest does not support tools");
   says("/api/generate", R"({"model":"ember","prompt":"x","context":[999999999]})", 400, "token");
   says("/v1/responses", R"({"model":"ember","input":"x","background":true})", 400, "background");
+  says("/api/embed", R"({"model":"nosuch","input":"x"})", 404,
+       R"(model \"nosuch\" not found, try pulling it first)");
+  says("/api/copy", R"({"source":"nosuch","destination":"x"})", 404, R"(model \"nosuch\" not found)");
+  says("/v1/completions", R"({"model":"ember","prompt":"x","stop":[1]})", 400, "stop");
+  says("/api/pull", R"({"model":"http://127.0.0.1:1/x/y"})", 400, "plain http");
+  says("/api/create", R"({"model":"x","from":"ember","template":"{{ if }}"})", 400, "template error");
   server_.add_model("embedder", recipe("qwen3-embed"));
   says("/api/chat", R"({"model":"embedder","messages":[{"role":"user","content":"x"}]})", 400,
        "\\\"embedder\\\" does not support chat");

@@ -19,6 +19,7 @@ TEST(Messages, LoadSurvives) {
   load.environment = {{"HSA_OVERRIDE_GFX_VERSION", "10.3.0"}, {"CUDA_VISIBLE_DEVICES", ""}};
   load.avoid = {{"vulkan0", 256, KvType::q4_0, "wrong"}};
   load.halvings = 1;
+  load.vectors = true;
   const auto back = std::get<to_child::Load>(trip(ToChild(to_child::Load{load}))).request;
   EXPECT_EQ(back.path, load.path);
   EXPECT_EQ(back.wish.context, 4096U);
@@ -35,6 +36,7 @@ TEST(Messages, LoadSurvives) {
   EXPECT_EQ(back.avoid[0].type, KvType::q4_0);
   EXPECT_EQ(back.avoid[0].cause, "wrong");
   EXPECT_EQ(back.halvings, 1U);
+  EXPECT_TRUE(back.vectors);
 }
 
 TEST(Messages, RequestSurvives) {
@@ -73,6 +75,8 @@ TEST(Messages, EveryFieldOfARequestSurvives) {
   r.count_only = true;
   r.context = {1, -2};
   r.want_context = true;
+  r.progress = true;
+  r.think_budget = 0;
   const Request back = std::get<to_child::Start>(trip(ToChild(to_child::Start{{1}, r}))).request;
   EXPECT_EQ(back.messages[0].thinking, "why");
   EXPECT_EQ(back.messages[0].tool_calls[0].arguments, r.messages[0].tool_calls[0].arguments);
@@ -96,6 +100,11 @@ TEST(Messages, EveryFieldOfARequestSurvives) {
   EXPECT_EQ(back.context, r.context);
   EXPECT_TRUE(back.want_context);
   EXPECT_TRUE(back.think.if_able);
+  EXPECT_TRUE(back.progress);
+  EXPECT_EQ(back.think_budget, 0U);
+  const Request plain = std::get<to_child::Start>(trip(ToChild(to_child::Start{{1}, {}}))).request;
+  EXPECT_FALSE(plain.progress);
+  EXPECT_FALSE(plain.think_budget.has_value());
 }
 
 TEST(Messages, PiecesSurvive) {
@@ -107,6 +116,13 @@ TEST(Messages, PiecesSurvive) {
   const from_child::Called called{{5}, {"", "f", json::object{{"b", 1}, {"a", 2}}}};
   const auto call = std::get<from_child::Called>(trip(FromChild(called))).call;
   EXPECT_EQ(json::serialize(call.arguments), R"({"b":1,"a":2})");
+  const auto progress = std::get<from_child::PromptProgress>(
+      trip(FromChild(from_child::PromptProgress{{5}, 900, 64, 128, 0.25})));
+  EXPECT_EQ(progress.id.value, 5U);
+  EXPECT_EQ(progress.total, 900U);
+  EXPECT_EQ(progress.cached, 64U);
+  EXPECT_EQ(progress.processed, 128U);
+  EXPECT_EQ(progress.seconds, 0.25);
   const from_child::Vectors vectors{{5}, {{0.1F, -1e-30F}, {}}};
   EXPECT_EQ(std::get<from_child::Vectors>(trip(FromChild(vectors))).vectors, vectors.vectors);
 }

@@ -118,11 +118,68 @@ TEST(OpenAiChat, StreamsChunksAndTheirEnd) {
   Statistics s;
   s.prompt_tokens = 3;
   s.generated_tokens = 4;
+  s.cached_tokens = 1;
+  s.prompt = 0.5;
+  s.generation = 2;
   const Json end = data(call.reply->on(0, from_child::Done{{1}, "stop", s}));
+  EXPECT_EQ(end.at("timings").at("prompt_n"), 2) << "what was in the cache was not read";
+  EXPECT_EQ(end.at("timings").at("cache_n"), 1);
+  EXPECT_EQ(end.at("timings").at("prompt_per_second"), 4.0);
+  EXPECT_EQ(end.at("timings").at("predicted_per_token_ms"), 500.0);
   EXPECT_EQ(end.at("choices").at(0).at("finish_reason"), "tool_calls");
   const std::string closing = call.reply->close();
   EXPECT_NE(closing.find("\"total_tokens\":7"), std::string::npos);
   EXPECT_TRUE(closing.ends_with("data: [DONE]\n\n"));
+}
+
+constexpr const char* streamed =
+    R"({"model":"m","stream":true,"return_progress":true,"messages":[{"role":"user","content":"x"}]})";
+
+TEST(OpenAiChat, TellsTheProgressOfAPrompt) {
+  Call call = chat(streamed);
+  EXPECT_TRUE(call.requests[0].progress);
+  const std::string event = call.reply->on(0, from_child::PromptProgress{{1}, 900, 64, 128, 0.25});
+  const Json chunk = json::parse(event.substr(6));
+  EXPECT_EQ(chunk.at("prompt_progress"),
+            (json::object{{"total", 900}, {"cache", 64}, {"processed", 128}, {"time_ms", 250.0}}));
+  EXPECT_EQ(chunk.at("choices").at(0).at("delta"), json::object());
+  EXPECT_EQ(call.reply->idle(), ": keep-alive\n\n");
+  Call whole = chat(R"({"model":"m","return_progress":true,"messages":[{"role":"user","content":"x"}]})");
+  EXPECT_FALSE(whole.requests[0].progress) << "there is nothing to tell it in";
+  EXPECT_EQ(whole.reply->idle(), "");
+}
+
+TEST(OpenAiChat, SamplersAndTheBudgetOfThinkingMayStandBesideTheOthers) {
+  const auto with = [](const std::string& more) {
+    return chat(R"({"model":"m","messages":[{"role":"user","content":"x"}],)" + more + "}");
+  };
+  const Call call = with(R"("dry_multiplier":0.8,"samplers":["dry","top_k"],"top_k":5,"min_p":null)");
+  const json::object& options = call.requests[0].sampling.options.as_object();
+  EXPECT_EQ(options.at("dry_multiplier"), 0.8);
+  EXPECT_EQ(options.at("samplers").as_array().size(), 2U);
+  EXPECT_EQ(options.at("top_k"), 5);
+  EXPECT_FALSE(options.contains("min_p"));
+  EXPECT_FALSE(call.requests[0].think_budget.has_value());
+  EXPECT_EQ(with(R"("thinking_budget_tokens":7)").requests[0].think_budget, 7U);
+  EXPECT_EQ(with(R"("reasoning_budget_tokens":0)").requests[0].think_budget, 0U);
+  EXPECT_EQ(with(R"("reasoning":{"max_tokens":9})").requests[0].think_budget, 9U);
+  EXPECT_FALSE(with(R"("thinking_budget_tokens":-1)").requests[0].think_budget.has_value());
+  EXPECT_NE(refused([&] { with(R"("thinking_budget_tokens":"x")"); }).find("thinking_budget_tokens"),
+            std::string::npos);
+}
+
+TEST(OpenAiCompletions, EveryChunkHasAUsageWhereItIsAskedFor) {
+  Call call = openai::parse_completion(
+      fields::parse_body(
+          R"({"model":"m","prompt":"x","stream":true,"stream_options":{"include_usage":true}})"),
+      stamp);
+  const Json chunk = json::parse(call.reply->on(0, from_child::Text{{1}, "hi"}).substr(6));
+  EXPECT_EQ(chunk.at("usage").at("total_tokens"), 0);
+  EXPECT_EQ(chunk.at("choices").at(0).at("text"), "hi");
+  Statistics s;
+  s.prompt_tokens = 3;
+  call.reply->on(0, from_child::Done{{1}, "stop", s});
+  EXPECT_NE(call.reply->close().find("\"total_tokens\":3"), std::string::npos);
 }
 
 TEST(OpenAiErrors, CarryATypeByStatus) {
@@ -174,6 +231,24 @@ TEST(AnthropicMessages, BlocksBecomeMessages) {
             std::string::npos);
   EXPECT_NE(refused([] { messages(R"({"model":"m","max_tokens":1,"messages":[]})"); }).find("messages"),
             std::string::npos);
+}
+
+TEST(AnthropicMessages, ThinkingHasABudgetAndAPromptItsProgress) {
+  const auto with = [](const std::string& more) {
+    return messages(R"({"model":"m","max_tokens":5000,"messages":[{"role":"user","content":"x"}],)" + more +
+                    "}");
+  };
+  const Call enabled = with(R"("thinking":{"type":"enabled","budget_tokens":1024})");
+  EXPECT_EQ(enabled.requests[0].think_budget, 1024U);
+  EXPECT_TRUE(enabled.requests[0].think.on);
+  EXPECT_FALSE(
+      with(R"("thinking":{"type":"adaptive","budget_tokens":5})").requests[0].think_budget.has_value());
+  Call call = with(R"("stream":true,"return_progress":true)");
+  EXPECT_TRUE(call.requests[0].progress);
+  const std::string ping = call.reply->on(0, from_child::PromptProgress{{1}, 9, 1, 4, 0});
+  EXPECT_TRUE(ping.starts_with("event: ping\ndata: ")) << ping;
+  EXPECT_NE(ping.find("\"processed\":4"), std::string::npos) << ping;
+  EXPECT_EQ(call.reply->idle(), "event: ping\ndata: {\"type\":\"ping\"}\n\n");
 }
 
 TEST(AnthropicMessages, StreamsBlocks) {

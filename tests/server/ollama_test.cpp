@@ -84,6 +84,19 @@ TEST(OllamaChat, WhatIsWrongIsNamed) {
             std::string::npos);
 }
 
+TEST(OllamaChat, ThinkingHasABudget) {
+  const auto budget = [](const char* more) {
+    return chat((std::string(R"({"model":"m","messages":[],)") + more + "}").c_str())
+        .requests[0]
+        .think_budget;
+  };
+  EXPECT_EQ(budget(R"("thinking_budget_tokens":3)"), 3U);
+  EXPECT_EQ(budget(R"("reasoning_budget_tokens":0)"), 0U);
+  EXPECT_FALSE(budget(R"("think":true)").has_value());
+  EXPECT_NE(refused([&] { budget(R"("thinking_budget_tokens":"x")"); }).find("thinking_budget_tokens"),
+            std::string::npos);
+}
+
 TEST(OllamaGenerate, RawSuffixAndContext) {
   EXPECT_EQ(generate(R"({"model":"m","prompt":"p","raw":true})").requests[0].raw, "p");
   const Call fim = generate(R"({"model":"m","prompt":"a","suffix":"b"})");
@@ -125,6 +138,22 @@ TEST(OllamaReply, StreamsLinesThatEndWithStatistics) {
   EXPECT_EQ(call.reply->close(), "");
   const Json failed = json::parse(call.reply->on(0, from_child::Failed{{1}, Code::io, "gone", "again"}));
   EXPECT_EQ(failed.at("error"), "gone");
+}
+
+TEST(OllamaReply, TellsTheProgressOfAPrompt) {
+  Call call = chat(R"({"model":"m","return_progress":true,"messages":[{"role":"user","content":"x"}]})");
+  EXPECT_TRUE(call.requests[0].progress);
+  const std::string line = call.reply->on(0, from_child::PromptProgress{{1}, 900, 64, 128, 0.25});
+  EXPECT_EQ(line.back(), '\n');
+  const Json told = json::parse(line);
+  EXPECT_EQ(told.at("prompt_progress"),
+            (json::object{{"total", 900}, {"cache", 64}, {"processed", 128}, {"time_ms", 250.0}}));
+  EXPECT_EQ(told.at("done"), false);
+  EXPECT_EQ(told.at("message").at("content"), "");
+  EXPECT_EQ(call.reply->idle(), "") << "every line is JSON";
+  EXPECT_FALSE(chat(R"({"model":"m","messages":[]})").requests[0].progress);
+  EXPECT_FALSE(
+      generate(R"({"model":"m","prompt":"x","stream":false,"return_progress":true})").requests[0].progress);
 }
 
 TEST(OllamaReply, AWholeAnswerIsItsPiecesJoined) {

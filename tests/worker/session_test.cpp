@@ -10,97 +10,12 @@
 
 #include "convert/synth.h"
 #include "reference.h"
+#include "session_driver.h"
 #include "support/data.h"
 #include "support/models.h"
 
 namespace hearth {
 namespace {
-
-// What a parent would hear.
-struct Heard {
-  std::string text, reason;
-  std::vector<from_child::TokenProbability> tokens;
-  std::vector<std::vector<float>> vectors;
-  std::vector<int32_t> context;
-  Statistics statistics;
-  std::optional<Error> error;
-  int ends = 0;
-};
-
-class Driver {
- public:
-  explicit Driver(LoadRequest request = {})
-      : session_(request, [this](const FromChild& m) {
-          hear(m);
-          return true;
-        }) {}
-
-  RequestId start(Request request) {
-    if (!request.sampling.options.as_object().contains("temperature"))
-      request.sampling.options.as_object()["temperature"] = 0;
-    const RequestId id{++last_};
-    session_.start({id, std::move(request)});
-    return id;
-  }
-  void drain() {
-    while (session_.step()) {
-    }
-  }
-  Heard run(Request request) {
-    const RequestId id = start(std::move(request));
-    drain();
-    return heard[id.value];
-  }
-
-  std::map<uint64_t, Heard> heard;
-  Session& session() { return session_; }
-
- private:
-  void hear(const FromChild& m) {
-    std::visit([this](const auto& event) { take(event); }, m);
-  }
-  void take(const from_child::Ready&) {}
-  void take(const from_child::Pong&) {}
-  void take(const from_child::Inspected&) {}
-  void take(const from_child::Surveyed&) {}
-  void take(const from_child::Thinking&) {}
-  void take(const from_child::Called&) {}
-  void take(const from_child::Vectors& m) { heard[m.id.value].vectors = m.vectors; }
-  void take(const from_child::Text& m) {
-    Heard& h = heard[m.id.value];
-    h.text += m.text;
-    h.tokens.insert(h.tokens.end(), m.tokens.begin(), m.tokens.end());
-  }
-  void take(const from_child::Done& m) {
-    Heard& h = heard[m.id.value];
-    h.reason = m.reason;
-    h.statistics = m.statistics;
-    h.context = m.context;
-    ++h.ends;
-  }
-  void take(const from_child::Failed& m) {
-    Heard& h = heard[m.id.value];
-    h.error.emplace(m.code, m.message, m.remedy);
-    ++h.ends;
-  }
-
-  uint64_t last_ = 0;
-  Session session_;
-};
-
-Request question(const std::string& text, uint32_t max_tokens = 40) {
-  Request r;
-  r.messages = {{"user", text}};
-  r.max_tokens = max_tokens;
-  return r;
-}
-
-LoadRequest small_context(uint32_t context, uint32_t parallel = 1) {
-  LoadRequest load;
-  load.wish.context = context;
-  load.wish.parallel = parallel;
-  return load;
-}
 
 TEST(Session, ManyRequestsRunTogetherAndEachEndsOnce) {
   Driver driver(small_context(256, 4));
@@ -357,14 +272,44 @@ TEST(ReplyText, ThinkingAndCallsAreToldApart) {
   EXPECT_EQ(std::get<from_child::Done>(told.back()).reason, "stop");
 }
 
-// The embedding model that travels with the project, with a vocabulary, as a file.
-std::filesystem::path embedding_file() {
-  const Json recipe = test::with_byte_tokens(test::read_json(test::fixture("qwen3-embed")).at("gguf"));
+// The embedding model that travels with the project, with a vocabulary, as a file; `generating`: without the
+// word that it is one.
+std::filesystem::path embedding_file(bool generating = false) {
+  Json recipe = test::with_byte_tokens(test::read_json(test::fixture("qwen3-embed")).at("gguf"));
+  json::array& metadata = recipe.at("metadata").as_array();
+  for (auto at = metadata.begin(); at != metadata.end(); ++at) {
+    if (!generating || at->at(0) != "qwen3.pooling_type") continue;
+    EXPECT_EQ(at->at(2), static_cast<int>(PoolKind::last));
+    metadata.erase(at);
+    break;
+  }
   const auto image = build_recipe(recipe);
   const auto path = std::filesystem::temp_directory_path() / "hearth-session-embedding.gguf";
   std::ofstream(path, std::ios::binary)
       .write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
   return path;
+}
+
+TEST(Session, AModelThatMakesTextMakesVectorsWhereItIsLoadedForThem) {
+  const auto vectors_of = [](bool generating, bool vectors) {
+    const auto path = embedding_file(generating);
+    LoadRequest load = small_context(64, 2);
+    load.path = path;
+    load.vectors = vectors;
+    Driver driver(load);
+    Request r;
+    r.embed = {"a text", "another one", "a"};
+    const Heard h = driver.run(r);
+    std::filesystem::remove(path);
+    return h;
+  };
+  const Heard asked = vectors_of(false, false);
+  ASSERT_EQ(asked.vectors.size(), 3U);
+  EXPECT_EQ(vectors_of(false, true).vectors, asked.vectors) << "an embedding model stays what it is";
+  EXPECT_EQ(vectors_of(true, true).vectors, asked.vectors);
+  const Heard refused = vectors_of(true, false);
+  ASSERT_TRUE(refused.error.has_value());
+  EXPECT_EQ(refused.error->code, Code::unsupported);
 }
 
 TEST(Session, TextsBecomeNormalisedVectors) {

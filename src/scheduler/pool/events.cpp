@@ -86,7 +86,7 @@ void WorkerPool::on_piece(Worker& worker, RequestId id, Piece piece) {
   if (!worker.running.contains(id)) return;
   Job& job = jobs_.at(id);
   if (final(piece)) return on_final(worker, job, std::move(piece));
-  if (!job.answered) {
+  if (!job.answered && !std::holds_alternative<from_child::PromptProgress>(piece)) {
     job.answered = true;
     job.request = {};
   }

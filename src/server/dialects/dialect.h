@@ -31,6 +31,8 @@ class Reply {
   // What to send now that request number `index` said `piece`; empty where it waits. A Failed is written in
   // the dialect's way for errors in a running stream.
   virtual std::string on(size_t index, const Piece& piece) = 0;
+  // What keeps a stream open in which nothing has happened for a while; empty where there is no such thing.
+  virtual std::string idle() { return {}; }
   // Every request had its Done or Failed: the rest of the stream, or the whole body.
   virtual std::string close() = 0;
 };
@@ -42,10 +44,14 @@ struct Call {
   std::string model;
   std::vector<Request> requests;
   bool stream = false;
+  bool vectors = false;  // of texts; also where there is no text and the model is only loaded
   KeepAlive keep_alive;
   json::object fallback = {};  // options where neither the request nor the model says anything
   std::unique_ptr<Reply> reply;
 };
+
+// A comment in a stream of server-sent events (WHATWG HTML, 9.2).
+inline constexpr std::string_view keep_alive_comment = ": keep-alive\n\n";
 
 // An error as a dialect writes it: the HTTP status, and the body of a response that had not begun.
 struct ErrorReply {

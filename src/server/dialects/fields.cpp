@@ -92,6 +92,22 @@ const json::object* object(const Json& from, std::string_view key) {
   return &at->as_object();
 }
 
+void take_samplers(const Json& body, json::object& options) {
+  constexpr std::array names{"top_k",          "min_p",
+                             "typical_p",      "repeat_last_n",
+                             "repeat_penalty", "top_n_sigma",
+                             "xtc_threshold",  "xtc_probability",
+                             "dry_multiplier", "dry_base",
+                             "samplers",       "dry_allowed_length",
+                             "mirostat",       "dry_penalty_last_n",
+                             "mirostat_tau",   "dry_sequence_breakers",
+                             "mirostat_eta",   "ignore_eos",
+                             "grammar"};
+  for (const char* name : names) {
+    if (const Json* value = find(body, name)) options[name] = *value;
+  }
+}
+
 KeepAlive keep_alive(const Json& object) {
   const Json* at = find(object, "keep_alive");
   if (at == nullptr) return std::nullopt;
@@ -121,6 +137,17 @@ ThinkChoice think(const Json& object) {
   }
   throw Error(Code::bad_request, fmt::format("invalid think value: {}", json::serialize(*at)),
               "use true, false, \"low\", \"medium\", \"high\" or \"max\"");
+}
+
+std::optional<uint32_t> think_budget(std::optional<int64_t> tokens) {
+  constexpr int64_t most = 1 << 30;
+  if (!tokens || *tokens < 0) return std::nullopt;
+  return static_cast<uint32_t>(std::min(*tokens, most));
+}
+
+std::optional<uint32_t> think_budget(const Json& object) {
+  const auto tokens = integer(object, "thinking_budget_tokens");
+  return think_budget(tokens ? tokens : integer(object, "reasoning_budget_tokens"));
 }
 
 }  // namespace hearth::fields

@@ -32,11 +32,19 @@ const Json* find(Json&& object, std::string_view key) = delete;
 const json::array* list(Json&& object, std::string_view key) = delete;
 const json::object* object(Json&& from, std::string_view key) = delete;
 
+// Options of samplers that stand in the body itself, under the names that Ollama and llama.cpp share, as they
+// are: what is wrong with one is found where all options are looked at.
+void take_samplers(const Json& body, json::object& options);
+
 [[noreturn]] void wrong_type(std::string_view key, std::string_view wanted);
 
 // A number of seconds or a duration ("5m", "1h30m", "-1"): spec of keep_alive. Throws Error(bad_request).
 KeepAlive keep_alive(const Json& object);
 // true, false, "low" …. Throws Error(bad_request): "invalid think value".
 ThinkChoice think(const Json& object);
+// Tokens of thinking at most: "thinking_budget_tokens" or, as others call it, "reasoning_budget_tokens";
+// negative: no bound.
+std::optional<uint32_t> think_budget(const Json& object);
+std::optional<uint32_t> think_budget(std::optional<int64_t> tokens);
 
 }  // namespace hearth::fields

@@ -1,8 +1,7 @@
 // Code between two texts, in the words of llama.cpp's server, which editors' plugins speak.
-#include <array>
-
 #include "server/dialects/extras.h"
 #include "server/dialects/fields.h"
+#include "server/dialects/measures.h"
 
 namespace hearth::extras {
 namespace {
@@ -19,6 +18,8 @@ class InfillReply final : public Reply {
       if (stream_) return event({{"content", t->text}, {"stop", false}});
       text_ += t->text;
     }
+    if (const auto* p = std::get_if<from_child::PromptProgress>(&piece); p != nullptr && stream_)
+      return event({{"content", ""}, {"stop", false}, {"prompt_progress", progress_json(*p)}});
     if (const auto* d = std::get_if<from_child::Done>(&piece)) done_ = *d;
     if (const auto* f = std::get_if<from_child::Failed>(&piece)) {
       failed_ = true;
@@ -26,6 +27,7 @@ class InfillReply final : public Reply {
     }
     return {};
   }
+  std::string idle() override { return stream_ ? std::string(keep_alive_comment) : ""; }
   std::string close() override {
     if (stream_) return failed_ ? std::string() : event(last(""));
     return json::serialize(last(text_));
@@ -36,10 +38,6 @@ class InfillReply final : public Reply {
 
   json::object last(const std::string& text) const {
     const Statistics& s = done_.statistics;
-    const auto per_second = [](uint32_t tokens, double seconds) {
-      return seconds > 0 ? tokens / seconds : 0.0;
-    };
-    const uint32_t read = s.prompt_tokens - std::min(s.prompt_tokens, s.cached_tokens);
     return {{"content", text},
             {"model", model_},
             {"stop", true},
@@ -48,13 +46,7 @@ class InfillReply final : public Reply {
             {"tokens_evaluated", s.prompt_tokens},
             {"tokens_cached", s.cached_tokens},
             {"tokens_predicted", s.generated_tokens},
-            {"timings",
-             {{"prompt_n", read},
-              {"prompt_ms", 1e3 * s.prompt},
-              {"prompt_per_second", per_second(read, s.prompt)},
-              {"predicted_n", s.generated_tokens},
-              {"predicted_ms", 1e3 * s.generation},
-              {"predicted_per_second", per_second(s.generated_tokens, s.generation)}}}};
+            {"timings", timings_json(s)}};
   }
 
   std::string model_, text_;
@@ -66,18 +58,8 @@ class InfillReply final : public Reply {
 json::object options_of(const Json& body) {
   json::object options;
   if (const json::object* given = fields::object(body, "options")) options = *given;
-  constexpr std::array same{"temperature",
-                            "top_k",
-                            "top_p",
-                            "min_p",
-                            "typical_p",
-                            "repeat_last_n",
-                            "repeat_penalty",
-                            "presence_penalty",
-                            "seed",
-                            "stop",
-                            "frequency_penalty"};
-  for (const char* name : same) {
+  fields::take_samplers(body, options);
+  for (const char* name : {"temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "stop"}) {
     if (const Json* value = fields::find(body, name)) options[name] = *value;
   }
   for (const char* name : {"n_predict", "num_predict", "max_tokens"}) {
@@ -104,6 +86,7 @@ Call parse_infill(const Json& body, const Stamp&) {
   r.model = call.model;
   r.raw = *before + fields::text(body, "prompt").value_or("");
   r.suffix = *after;
+  r.progress = call.stream && fields::flag(body, "return_progress").value_or(false);
   if (const json::array* extra = fields::list(body, "input_extra")) {
     for (const Json& file : *extra) {
       if (!file.is_object()) fields::wrong_type("input_extra", "array of {filename, text}");

@@ -78,6 +78,24 @@ ResolvedModel Catalog::resolve(const std::string& text) const {
   return m;
 }
 
+std::string key_of(const ResolvedModel& model) {
+  return model.installed ? model.parts.model.string() : "builtin";
+}
+
+std::string key_of_vectors(const std::string& key) { return key + " vectors"; }
+
+ModelSpec Catalog::vectors_spec(const ResolvedModel& model) const {
+  ModelSpec spec = this->spec(model);
+  const auto what = inspect(spec.load.path);
+  for (const Json& able : what->at("capabilities").as_array()) {
+    if (able == "embedding") return spec;
+  }
+  spec.key = key_of_vectors(spec.key);
+  spec.load.vectors = true;
+  if (!defaults_.cache.empty()) spec.survey = survey(spec.load);
+  return spec;
+}
+
 ModelSpec Catalog::spec(const ResolvedModel& model) const {
   ModelSpec spec;
   spec.name = model.display;
@@ -86,14 +104,18 @@ ModelSpec Catalog::spec(const ResolvedModel& model) const {
     known_.wait_for(lock, longest_wait, [this] { return !awaited_; });
     spec.load = defaults_.load;
   }
-  spec.key = "builtin";
+  spec.key = key_of(model);
   if (model.installed) {
     if (model.parts.model.empty()) {
       throw Error(Code::unsupported, fmt::format("{} has an unsupported model format", model.display),
                   "use a model whose weights are a GGUF file");
     }
-    spec.load.path = model.parts.model.string();
-    spec.key = spec.load.path;
+    if (!model.parts.adapters.empty()) {
+      throw Error(Code::unsupported,
+                  fmt::format("{} has an adapter, which is not applied here", model.display),
+                  "use a model that the adapter was merged into");
+    }
+    spec.load.path = spec.key;
   }
   spec.load.wish.context = defaults_.context;
   if (!defaults_.cache.empty()) spec.survey = survey(spec.load);
@@ -101,9 +123,10 @@ ModelSpec Catalog::spec(const ResolvedModel& model) const {
 }
 
 std::shared_ptr<const from_child::Surveyed> Catalog::survey(const LoadRequest& load) const {
+  const std::string key = load.vectors ? key_of_vectors(load.path) : load.path;
   {
     const std::lock_guard lock(mutex_);
-    const auto known = surveyed_.find(load.path);
+    const auto known = surveyed_.find(key);
     if (known != surveyed_.end()) return known->second;
   }
   std::shared_ptr<const from_child::Surveyed> surveyed;
@@ -112,7 +135,7 @@ std::shared_ptr<const from_child::Surveyed> Catalog::survey(const LoadRequest& l
   } catch (const Error&) {  // the load will say it
   }
   const std::lock_guard lock(mutex_);
-  return surveyed_[load.path] = std::move(surveyed);
+  return surveyed_[key] = std::move(surveyed);
 }
 
 void Catalog::await_devices() {
@@ -163,6 +186,14 @@ std::shared_ptr<const Json> Catalog::inspected(const std::string& key,
   if (inspected_.size() >= most) inspected_.clear();
   if (!question.arrays) inspected_[key] = what;  // whole vocabularies are not kept
   return what;
+}
+
+void Catalog::check_template(const std::string& go_template) const {
+  const Json what = inspect_in_child({"", false, go_template, {}, {}});
+  if (const Json* problem = what.as_object().if_contains("template_problem")) {
+    throw Error(Code::bad_request, fmt::format("template error: {}", std::string_view(problem->as_string())),
+                "correct the template");
+  }
 }
 
 bool Catalog::first_time(const std::string& what) const {

@@ -43,6 +43,8 @@ class Catalog {
   // What to load for it, with a dry run of it where that succeeds: a fault of the file is told when it is
   // loaded. May ask a child. Throws Error(unsupported) for models of another format.
   ModelSpec spec(const ResolvedModel& model) const;
+  // The same for the vectors of texts, which a model that makes text is loaded for a second time.
+  ModelSpec vectors_spec(const ResolvedModel& model) const;
   // The digest of a model's manifest; that of nothing for the built-in one.
   static std::string digest(const ResolvedModel& model);
 
@@ -61,6 +63,9 @@ class Catalog {
   std::shared_ptr<const Json> inspect(const std::string& path, bool arrays = false) const;
   // The same of an installed model, whose template and parser beside the file count too.
   std::shared_ptr<const Json> inspect(const ResolvedModel& model, bool arrays = false) const;
+
+  // Throws Error(bad_request), "template error …", where a Go template does not parse. Asks a child.
+  void check_template(const std::string& go_template) const;
 
   // Whether `what` has not been said yet: for warnings that would come with every request.
   bool first_time(const std::string& what) const;
@@ -85,6 +90,11 @@ class Catalog {
 // `fallback`: options where nobody else says anything.
 void prepare(Request& request, ModelSpec& spec, const ResolvedModel& model, const LoadDefaults& defaults,
              const std::function<void(const std::string&)>& warn, const json::object& fallback = {});
+
+// Under what a model is loaded: the key of its spec, also where it cannot be loaded. A model that makes text
+// may be loaded for vectors beside it.
+std::string key_of(const ResolvedModel& model);
+std::string key_of_vectors(const std::string& key);
 
 // "ember:latest" names the model in the binary.
 inline constexpr std::string_view builtin_model_name = "ember:latest";

@@ -11,7 +11,7 @@
 namespace hearth {
 namespace {
 
-enum class Kind { integer, real, boolean, list };
+enum class Kind { integer, real, boolean, list, texts };
 
 struct Option {
   std::string_view name;
@@ -43,6 +43,12 @@ constexpr std::array options{
     Option{"xtc_probability", Kind::real, false},
     Option{"xtc_threshold", Kind::real, false},
     Option{"ignore_eos", Kind::boolean, false},
+    Option{"dry_multiplier", Kind::real, false},
+    Option{"dry_base", Kind::real, false},
+    Option{"dry_allowed_length", Kind::integer, false},
+    Option{"dry_penalty_last_n", Kind::integer, false},
+    Option{"dry_sequence_breakers", Kind::texts, false},
+    Option{"samplers", Kind::texts, false},
     Option{"mirostat", Kind::integer, false},
     Option{"mirostat_tau", Kind::real, false},
     Option{"mirostat_eta", Kind::real, false},
@@ -59,21 +65,26 @@ int64_t integer(const Json& value) {
   return static_cast<int64_t>(std::clamp(std::trunc(value.to_number<double>()), -most, most));
 }
 
-std::vector<std::string> stops(const Json& value) {
-  if (value.is_string()) return {std::string(value.as_string())};
-  if (!value.is_array()) wrong("stop", "array of strings");
+std::vector<std::string> texts(std::string_view name, const Json& value) {
+  if (!value.is_array()) wrong(name, "array of strings");
   std::vector<std::string> list;
   for (const Json& s : value.as_array()) {
-    if (!s.is_string()) wrong("stop", "array of strings");
+    if (!s.is_string()) wrong(name, "array of strings");
     list.emplace_back(s.as_string());
   }
   return list;
+}
+
+std::vector<std::string> stops(const Json& value) {
+  if (value.is_string()) return {std::string(value.as_string())};
+  return texts("stop", value);
 }
 
 void check(const Option& option, const Json& value) {
   if ((option.kind == Kind::integer || option.kind == Kind::real) && !value.is_number())
     wrong(option.name, option.kind == Kind::integer ? "integer" : "float32");
   if (option.kind == Kind::boolean && !value.is_bool()) wrong(option.name, "boolean");
+  if (option.kind == Kind::texts) texts(option.name, value);
 }
 
 uint32_t bounded(const Json& value, int64_t least, int64_t most) {
@@ -120,6 +131,7 @@ void take_options(Request& request, ModelSpec& spec, const ResolvedModel& model,
   }
   const uint32_t max_tokens = request.max_tokens;
   const std::vector<std::string> stop = request.stop;
+  const auto budget = request.think_budget;
   json::object sampling;
   for (const auto& [key, value] : merged) {
     const std::string_view name(key.data(), key.size());
@@ -129,6 +141,9 @@ void take_options(Request& request, ModelSpec& spec, const ResolvedModel& model,
       take(*option, value, request, spec, sampling);
     } else if (name == "logit_bias") {
       sampling[name] = value;
+    } else if (name == "thinking_budget_tokens" || name == "reasoning_budget_tokens") {
+      if (!value.is_number()) wrong(name, "integer");
+      if (!budget && integer(value) >= 0) request.think_budget = bounded(value, 0, 1 << 30);
     } else if (name == "grammar") {
       if (!value.is_string()) wrong(name, "string");
       if (request.format.is_null() && !value.as_string().empty())

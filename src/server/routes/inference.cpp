@@ -2,11 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "server/dialects/anthropic/anthropic.h"
 #include "server/dialects/dialect.h"
 #include "server/dialects/extras.h"
+#include "server/dialects/fields.h"
 #include "server/dialects/ollama/requests.h"
 #include "server/dialects/openai/openai.h"
 #include "server/events.h"
@@ -69,11 +72,27 @@ void add_device_header(House& house, Exchange& exchange, const std::string& key)
   }
 }
 
+// The next event. While none comes, what keeps an idle connection open is written now and then: those between
+// client and server close it otherwise while a model is loaded or a long prompt is read.
+Awaitable<std::optional<Event>> next_event(House& house, Exchange& exchange, Call& call, Queue& queue) {
+  const auto patience = house.options.idle_comment;
+  while (patience.count() > 0 && !co_await queue.ready(patience)) {
+    std::string bytes = call.reply->idle();
+    if (bytes.empty()) break;
+    if (!exchange.answered()) {
+      co_await exchange.begin(call.reply->content_type());
+      bytes = call.reply->open() + bytes;
+    }
+    co_await exchange.write(bytes);
+  }
+  co_return co_await queue.next();
+}
+
 // Pieces to bytes until every request is over. Events that are here already go out in one write.
 Awaitable<void> relay(House& house, Exchange& exchange, Call& call, Queue& queue, const std::string& key) {
   size_t open = call.requests.size();
   while (open > 0) {
-    auto event = co_await queue.next();
+    auto event = co_await next_event(house, exchange, call, queue);
     if (!event) throw Error(Code::cancelled, "the client has left", "");
     std::string bytes;
     if (const auto* failed = std::get_if<from_child::Failed>(&event->piece); failed && !exchange.answered()) {
@@ -103,8 +122,9 @@ Awaitable<void> relay(House& house, Exchange& exchange, Call& call, Queue& queue
 }
 
 // An empty request that keeps nothing: the model goes, and is not loaded for that.
-Awaitable<void> unload(House& house, Exchange& exchange, Call& call, const ModelSpec& spec) {
-  house.scheduler.unload(spec.key);
+Awaitable<void> unload(House& house, Exchange& exchange, Call& call, const std::string& key) {
+  house.scheduler.unload(key);
+  house.scheduler.unload(key_of_vectors(key));
   call.reply->on(0, from_child::Done{{}, "unload", {}});
   const std::string body = call.reply->close();
   co_await exchange.send(200, json_type, body);
@@ -122,10 +142,11 @@ void warn_of_renderer(House& house, const ResolvedModel& model) {
 Awaitable<void> run(House& house, Exchange& exchange, Call call) {
   const ResolvedModel model = co_await house.blocking([&] { return house.catalog.resolve(call.model); });
   warn_of_renderer(house, model);
-  ModelSpec spec = co_await house.blocking([&] { return house.catalog.spec(model); });
   const bool idle = std::all_of(call.requests.begin(), call.requests.end(), empty);
   if (idle && call.keep_alive && call.keep_alive->count() == 0)
-    co_return co_await unload(house, exchange, call, spec);
+    co_return co_await unload(house, exchange, call, key_of(model));
+  ModelSpec spec = co_await house.blocking(
+      [&] { return call.vectors ? house.catalog.vectors_spec(model) : house.catalog.spec(model); });
   for (Request& r : call.requests) {
     prepare(r, spec, model, house.catalog.defaults(), house.options.log, call.fallback);
   }
@@ -142,35 +163,66 @@ Awaitable<void> run(House& house, Exchange& exchange, Call call) {
   co_await relay(house, exchange, call, *queue, spec.key);
 }
 
+// A body as it came, and beside it a command that sends it again.
+void keep_request(const std::filesystem::path& folder, uint64_t number, const std::string& path,
+                  const std::string& body) {
+  std::string name = path;
+  std::replace(name.begin(), name.end(), '/', '_');
+  name = fmt::format("{:06}{}", number, name);
+  write_file_atomic(folder / (name + ".json"), body);
+  write_file_atomic(
+      folder / (name + ".sh"),
+      fmt::format("#!/bin/sh\ncurl -sN \"${{HEARTH_URL:-http://127.0.0.1:11434}}{}\" "
+                  "-H 'Content-Type: application/json' --data-binary @\"$(dirname \"$0\")\"/{}.json\n",
+                  path, name));
+}
+
+// The body of a request to a model.
+Awaitable<Json> read_request(House& house, Exchange& exchange) {
+  const std::string body = co_await read_body(exchange);
+  const std::filesystem::path& folder = house.options.request_folder;
+  if (!folder.empty()) {
+    const uint64_t number = ++house.kept_requests;
+    const std::string path(exchange.path());
+    co_await house.blocking([&] {
+      keep_request(folder, number, path, body);
+      return true;
+    });
+  }
+  co_return fields::parse_body(body);
+}
+
 Awaitable<void> generate(House& house, Exchange& exchange) {
-  Call call = ollama::parse_generate(co_await read_json(exchange), stamp_of(house));
+  Call call = ollama::parse_generate(co_await read_request(house, exchange), stamp_of(house));
   if (call.model.empty()) throw Error(Code::not_found, "model '' not found", "name a model");
   co_await run(house, exchange, std::move(call));
 }
 Awaitable<void> chat(House& house, Exchange& exchange) {
-  co_await run(house, exchange, ollama::parse_chat(co_await read_json(exchange), stamp_of(house)));
+  co_await run(house, exchange, ollama::parse_chat(co_await read_request(house, exchange), stamp_of(house)));
 }
 Awaitable<void> embed(House& house, Exchange& exchange) {
-  Call call = ollama::parse_embed(co_await read_json(exchange), stamp_of(house));
+  Call call = ollama::parse_embed(co_await read_request(house, exchange), stamp_of(house));
+  const std::string name = call.model;
   try {
     co_await run(house, exchange, std::move(call));
   } catch (const Error& e) {
     if (e.code != Code::not_found) throw;
-    throw Error(Code::not_found, fmt::format("model \"{}\" not found, try pulling it first", call.model), "");
+    throw Error(Code::not_found, fmt::format("model \"{}\" not found, try pulling it first", name), "");
   }
 }
 Awaitable<void> embeddings(House& house, Exchange& exchange) {
-  co_await run(house, exchange, ollama::parse_embeddings(co_await read_json(exchange), stamp_of(house)));
+  co_await run(house, exchange,
+               ollama::parse_embeddings(co_await read_request(house, exchange), stamp_of(house)));
 }
 
 template <Call (*parse)(const Json&, const Stamp&)>
 Awaitable<void> dialect(House& house, Exchange& exchange) {
-  co_await run(house, exchange, parse(co_await read_json(exchange), stamp_of(house)));
+  co_await run(house, exchange, parse(co_await read_request(house, exchange), stamp_of(house)));
 }
 
 template <Call (*parse)(const Json&, const Stamp&)>
 Awaitable<void> count(House& house, Exchange& exchange) {
-  Call call = parse(co_await read_json(exchange), stamp_of(house));
+  Call call = parse(co_await read_request(house, exchange), stamp_of(house));
   co_await run(house, exchange, extras::counting(std::move(call), "response.input_tokens"));
 }
 

@@ -94,19 +94,21 @@ json::object resident_json(House& house, const Resident& r) {
   // "For ever" is what the clock's nanoseconds can hold.
   const auto expires =
       r.expires.value_or(std::chrono::system_clock::now() + std::chrono::hours(24) * 365 * 200);
-  return {{"name", r.spec.name},
-          {"model", r.spec.name},
-          {"size", bytes},
-          {"digest", Catalog::digest(model)},
-          {"details", details_json(model, house.catalog, false)},
-          {"expires_at", local_time(expires)},
-          {"size_vram", on_cards},
-          {"context_length", r.ready.context},
-          {"device", r.ready.device},
-          {"buffers", std::move(buffers)},
-          {"notes", json::value_from(r.ready.notes)},
-          {"running", r.running},
-          {"waiting", r.waiting}};
+  json::object o{{"name", r.spec.name},
+                 {"model", r.spec.name},
+                 {"size", bytes},
+                 {"digest", Catalog::digest(model)},
+                 {"details", details_json(model, house.catalog, false)},
+                 {"expires_at", local_time(expires)},
+                 {"size_vram", on_cards},
+                 {"context_length", r.ready.context},
+                 {"device", r.ready.device},
+                 {"buffers", std::move(buffers)},
+                 {"notes", json::value_from(r.ready.notes)},
+                 {"running", r.running},
+                 {"waiting", r.waiting}};
+  if (r.spec.load.vectors) o["vectors"] = true;  // beside what makes text of the same file
+  return o;
 }
 
 Awaitable<void> ps(House& house, Exchange& exchange) {
@@ -142,9 +144,14 @@ ModelName name_for(const char* role, const std::string& text) {
 
 Awaitable<void> copy(House& house, Exchange& exchange) {
   const Json body = co_await read_json(exchange);
-  const ModelName from = name_for("source", fields::text(body, "source").value_or(""));
+  const std::string asked = fields::text(body, "source").value_or("");
+  const ModelName from = name_for("source", asked);
   const ModelName to = name_for("destination", fields::text(body, "destination").value_or(""));
   co_await house.blocking([&] {
+    if (!house.store.find(from)) {
+      throw Error(Code::not_found, fmt::format("model \"{}\" not found", asked),
+                  "see the installed models with list");
+    }
     house.store.copy(from, to);
     return true;
   });
@@ -156,15 +163,16 @@ Awaitable<void> remove(House& house, Exchange& exchange) {
   const std::string text = model_field(body);
   const auto name = ModelName::parse(text);
   if (!name) throw Error(Code::bad_request, "invalid model name", "use NAME or NAME:TAG");
-  const ModelSpec spec = co_await house.blocking([&] {
+  const std::string key = co_await house.blocking([&] {
     if (!house.store.find(*name)) {
       throw Error(Code::not_found, fmt::format("model '{}' not found", text), "see `hearth list`");
     }
-    ModelSpec found = house.catalog.spec(house.catalog.resolve(text));
+    std::string found = key_of(house.catalog.resolve(text));
     house.store.remove(*name);
     return found;
   });
-  house.scheduler.unload(spec.key);
+  house.scheduler.unload(key);
+  house.scheduler.unload(key_of_vectors(key));
   co_await exchange.send(200, "", "");
 }
 
@@ -188,8 +196,12 @@ json::object listed(const InstalledModel& m) {
 Awaitable<void> openai_models(House& house, Exchange& exchange) {
   const Json body = co_await house.blocking([&]() -> Json {
     json::array data;
-    for (const InstalledModel& m : house.store.list()) data.push_back(listed(m));
-    data.push_back(openai::model_json(std::string(builtin_model_name), "hearth", {}));
+    bool shadowed = false;
+    for (const InstalledModel& m : house.store.list()) {
+      shadowed = shadowed || equal_ignoring_case(m.name.short_display(), builtin_model_name);
+      data.push_back(listed(m));
+    }
+    if (!shadowed) data.push_back(openai::model_json(std::string(builtin_model_name), "hearth", {}));
     return json::object{{"object", "list"}, {"data", std::move(data)}};
   });
   co_await reply(exchange, body);

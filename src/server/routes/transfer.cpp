@@ -87,6 +87,10 @@ Awaitable<void> pull(House& house, Exchange& exchange) {
   const bool insecure = fields::flag(body, "insecure").value_or(false);
   const bool file = Registry::is_file_address(text);
   const ModelName name = file ? Registry::name_of_file(text) : ModelName::parse_or_throw(text);
+  if (!file && name.scheme == "http" && !insecure) {
+    throw Error(Code::bad_request, fmt::format("{} asks for plain http", text),
+                "use https, or allow it with \"insecure\"");
+  }
   const auto work = [&house, text, name, insecure, file](const Emit& emit, const std::stop_token& stop) {
     if (file) {
       house.registry.pull_file(text, name, insecure, describer(house), told(emit), stop);
@@ -110,6 +114,8 @@ Awaitable<void> push(House& house, Exchange& exchange) {
 Awaitable<void> create(House& house, Exchange& exchange) {
   const Json body = co_await read_json(exchange);
   CreateOrder order = parse_create(body);
+  if (order.source)
+    co_await house.blocking([&] { return house.catalog.check_template(*order.source), true; });
   const auto work = [&house, order](const Emit& emit, const std::stop_token& stop) {
     create_model({house.store, house.catalog, house.registry, emit, stop}, order);
   };

@@ -100,6 +100,12 @@ std::vector<std::string> OutputFormat::markers() const {
   return all;
 }
 
+std::string OutputFormat::thinking_end(bool may_call) const {
+  if (calls != CallStyle::channels) return think_close;
+  const std::string next = "<|end|><|start|>assistant";
+  return may_call ? next : next + "<|channel|>final<|message|>";
+}
+
 OutputFormat format_of_template(std::string_view source) {
   OutputFormat f;
   if (has(source, "<|channel|>") && has(source, "<|message|>")) {

@@ -123,7 +123,16 @@ test('errors are the documented ones', async () => {
   await assert.rejects(client.chat(ask('x', { think: true })), (e) => e.status_code === 400 && /does not support thinking/.test(e.error));
   await assert.rejects(client.chat(ask('x', { options: { temperature: 'hot' } })), (e) => e.status_code === 400 && /temperature/.test(e.error));
   await assert.rejects(client.pull({ model: 'bad//name' }), (e) => e.status_code === 400);
-  await assert.rejects(client.embed({ model, input: 'x' }), (e) => e.status_code === 501 && /does not support embeddings/.test(e.error));
+  await assert.rejects(client.embed({ model: 'nosuch', input: 'x' }), (e) => e.status_code === 404 && /not found, try pulling it first/.test(e.error));
+});
+
+test('a chat model makes vectors', async () => {
+  const answer = await client.embed({ model, input: ['a text', 'another', 'a text'] });
+  assert.equal(answer.embeddings.length, 3);
+  assert.deepEqual(answer.embeddings[0], answer.embeddings[2]);
+  assert.notDeepEqual(answer.embeddings[0], answer.embeddings[1]);
+  const length = Math.hypot(...answer.embeddings[0]);
+  assert.ok(Math.abs(length - 1) < 1e-4, `length ${length}`);
 });
 
 test('structured output is what the schema says', async () => {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "server/dialects/anthropic/anthropic.h"
+#include "server/dialects/measures.h"
 
 namespace hearth::anthropic {
 namespace {
@@ -41,6 +42,8 @@ class MessageReply final : public Reply {
   std::string on(size_t, const Piece& piece) override {
     return std::visit([this](const auto& p) { return take(p); }, piece);
   }
+
+  std::string idle() override { return stream_ ? event("ping", {}) : ""; }
 
   std::string close() override {
     if (stream_) return {};
@@ -90,6 +93,9 @@ class MessageReply final : public Reply {
   std::string take(const from_child::Text& p) { return p.text.empty() ? "" : grow("text", "text", p.text); }
   std::string take(const from_child::Thinking& p) { return grow("thinking", "thinking", p.text); }
   std::string take(const from_child::Vectors&) { return {}; }
+  std::string take(const from_child::PromptProgress& p) {
+    return stream_ ? event("ping", {{"prompt_progress", progress_json(p)}}) : "";
+  }
 
   std::string take(const from_child::Called& p) {
     std::string out = end_block();

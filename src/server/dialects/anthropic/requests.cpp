@@ -97,6 +97,12 @@ ThinkChoice think_of(const Json& body) {
   return {true, true, effort == "xhigh" ? "high" : effort, true};
 }
 
+std::optional<uint32_t> budget_of(const Json& body) {
+  const json::object* thinking = fields::object(body, "thinking");
+  if (thinking == nullptr || fields::text(*thinking, "type").value_or("") != "enabled") return std::nullopt;
+  return fields::think_budget(fields::integer(*thinking, "budget_tokens"));
+}
+
 Call common(const Json& body) {
   Call call;
   call.model = fields::text(body, "model").value_or("");
@@ -114,6 +120,7 @@ Call common(const Json& body) {
   r.chat = true;
   add_tools(body, r);
   r.think = think_of(body);
+  r.think_budget = budget_of(body);
   return call;
 }
 
@@ -137,6 +144,7 @@ Call parse_messages(const Json& body, const Stamp& stamp) {
     }
   }
   call.stream = fields::flag(body, "stream").value_or(false);
+  r.progress = call.stream && fields::flag(body, "return_progress").value_or(false);
   call.reply = message_reply(call, stamp);
   return call;
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "server/dialects/measures.h"
 #include "server/dialects/ollama/requests.h"
 
 namespace hearth::ollama {
@@ -108,6 +109,12 @@ class TextReply final : public Reply {
   std::string take(const from_child::Thinking& p) { return add({{}, p.text, {}, {}}); }
   std::string take(const from_child::Called& p) { return add({{}, {}, {call_json(p.call, calls_++)}, {}}); }
   std::string take(const from_child::Vectors&) { return {}; }
+  std::string take(const from_child::PromptProgress& p) {
+    if (!stream_) return {};
+    json::object o = object({});
+    o["prompt_progress"] = progress_json(p);
+    return json::serialize(o) + "\n";
+  }
 
   std::string take(const from_child::Done& p) {
     json::object o = object(stream_ || render_only_ ? Part() : all_);

@@ -21,6 +21,8 @@ Call common(const Json& body, bool streams) {
   Request& r = call.requests.front();
   r.model = call.model;
   if (const json::object* options = fields::object(body, "options")) r.sampling.options = *options;
+  r.think_budget = fields::think_budget(body);
+  r.progress = call.stream && fields::flag(body, "return_progress").value_or(false);
   r.truncate = fields::flag(body, "truncate").value_or(true);
   r.shift = fields::flag(body, "shift").value_or(true);
   return call;
@@ -148,6 +150,7 @@ Call parse_chat(const Json& body, const Stamp& stamp) {
 Call parse_embed(const Json& body, const Stamp& stamp) {
   Call call = common(body, false);
   call.stream = false;
+  call.vectors = true;
   Request& r = call.requests.front();
   const Json* input = fields::find(body, "input");
   const auto refuse = [] {
@@ -171,6 +174,7 @@ Call parse_embed(const Json& body, const Stamp& stamp) {
 Call parse_embeddings(const Json& body, const Stamp&) {
   Call call = common(body, false);
   call.stream = false;
+  call.vectors = true;
   if (call.model.empty()) throw Error(Code::bad_request, "model is required", "name a model");
   Request& r = call.requests.front();
   const std::string prompt = fields::text(body, "prompt").value_or("");

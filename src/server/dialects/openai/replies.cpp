@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "server/dialects/measures.h"
 #include "server/dialects/openai/openai.h"
 
 namespace hearth::openai {
@@ -75,6 +76,8 @@ class TextReply final : public Reply {
     return std::visit([&](const auto& p) { return take(index, p); }, piece);
   }
 
+  std::string idle() override { return options_.stream ? std::string(keep_alive_comment) : ""; }
+
   std::string close() override {
     if (!options_.stream) return json::serialize(whole());
     if (failed_) return {};
@@ -100,7 +103,8 @@ class TextReply final : public Reply {
   }
 
   std::string chunk(size_t index, json::object delta, const Json& finish,
-                    const std::vector<from_child::TokenProbability>& tokens = {}) const {
+                    const std::vector<from_child::TokenProbability>& tokens = {},
+                    const from_child::PromptProgress* progress = nullptr) const {
     json::object choice{{"index", index}};
     if (chat_) {
       choice["delta"] = std::move(delta);
@@ -113,7 +117,10 @@ class TextReply final : public Reply {
     choice["finish_reason"] = finish;
     json::object o = header();
     o["choices"] = json::array{std::move(choice)};
-    if (options_.include_usage) o["usage"] = nullptr;
+    // Completions tell of usage in every chunk, as the reference does; it is known in the last one.
+    if (options_.include_usage) o["usage"] = chat_ ? Json() : Json(usage_json({}));
+    if (!finish.is_null() && choices_.size() == 1) o["timings"] = timings_json(sum_);
+    if (progress != nullptr) o["prompt_progress"] = progress_json(*progress);
     return event(o);
   }
 
@@ -141,6 +148,9 @@ class TextReply final : public Reply {
                            : "";
   }
   std::string take(size_t, const from_child::Vectors&) { return {}; }
+  std::string take(size_t index, const from_child::PromptProgress& p) {
+    return options_.stream ? chunk(index, {}, nullptr, {}, &p) : "";
+  }
 
   std::string take(size_t index, const from_child::Done& p) {
     Choice& c = choices_[index];
@@ -149,6 +159,8 @@ class TextReply final : public Reply {
     sum_.generated_tokens += p.statistics.generated_tokens;
     sum_.cached_tokens += p.statistics.cached_tokens;
     sum_.truncated_tokens += p.statistics.truncated_tokens;
+    sum_.prompt += p.statistics.prompt;
+    sum_.generation += p.statistics.generation;
     return options_.stream ? chunk(index, {}, Json(c.finish)) : "";
   }
   std::string take(size_t, const from_child::Failed& p) {
@@ -178,6 +190,7 @@ class TextReply final : public Reply {
     for (size_t i = 0; i < choices_.size(); ++i) list.push_back(choice_json(i));
     o["choices"] = std::move(list);
     o["usage"] = usage_json(sum_);
+    if (choices_.size() == 1) o["timings"] = timings_json(sum_);
     return o;
   }
 

@@ -19,6 +19,13 @@ namespace {
 }
 
 constexpr std::array plain_options{"temperature", "top_p", "frequency_penalty", "presence_penalty"};
+// Tokens of thinking at most: llama.cpp's name for it, or OpenRouter's "reasoning": {"max_tokens"}.
+std::optional<uint32_t> budget_of(const Json& body) {
+  const Json* reasoning = fields::find(body, "reasoning");
+  const auto tokens =
+      reasoning != nullptr ? fields::integer(*reasoning, "max_tokens") : std::optional<int64_t>();
+  return tokens ? fields::think_budget(tokens) : fields::think_budget(body);
+}
 
 // What chat and completions have in common, in Ollama's words.
 Request common(const Json& body) {
@@ -27,6 +34,7 @@ Request common(const Json& body) {
   for (const char* name : plain_options) {
     if (const auto value = fields::number(body, name)) options[name] = *value;
   }
+  fields::take_samplers(body, options);
   if (const auto seed = fields::integer(body, "seed")) options["seed"] = *seed;
   if (const json::object* bias = fields::object(body, "logit_bias")) options["logit_bias"] = *bias;
   // An extension: options as Ollama knows them.
@@ -34,6 +42,9 @@ Request common(const Json& body) {
     for (const auto& [key, value] : *more) options[key] = value;
   }
   r.sampling.options = std::move(options);
+  r.think_budget = budget_of(body);
+  r.progress =
+      fields::flag(body, "stream").value_or(false) && fields::flag(body, "return_progress").value_or(false);
   const auto most = fields::integer(body, "max_completion_tokens");
   const int64_t tokens = most ? *most : fields::integer(body, "max_tokens").value_or(0);
   r.max_tokens = static_cast<uint32_t>(std::clamp<int64_t>(tokens, 0, 1 << 30));
@@ -252,6 +263,10 @@ Call parse_completion(const Json& body, const Stamp& stamp) {
   Call call = call_of(body);
   Request r = common(body);
   r.model = call.model;
+  const Json* stop = fields::find(body, "stop");
+  for (const Json& s : stop != nullptr && stop->is_array() ? stop->as_array() : json::array()) {
+    if (!s.is_string()) refuse("invalid type for 'stop' field: an item is no string", "send texts");
+  }
   const std::string suffix = fields::text(body, "suffix").value_or("");
   if (const auto best = fields::integer(body, "logprobs"))
     r.logprobs = static_cast<uint32_t>(std::clamp<int64_t>(*best, 0, 20));
@@ -284,6 +299,7 @@ Call parse_completion(const Json& body, const Stamp& stamp) {
 Call parse_embeddings(const Json& body, const Stamp&) {
   Call call = call_of(body);
   call.stream = false;
+  call.vectors = true;
   const std::string format = fields::text(body, "encoding_format").value_or("float");
   if (format != "float" && format != "base64")
     refuse("encoding_format must be float or base64", "use one of them");

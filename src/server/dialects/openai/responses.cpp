@@ -149,6 +149,7 @@ Call parse_responses(const Json& body, const Stamp& stamp) {
   call.fallback = {{"temperature", 1.0}};
   if (const Json* reasoning = fields::find(body, "reasoning"))
     r.think = effort_of(fields::text(*reasoning, "effort").value_or(""));
+  r.think_budget = fields::think_budget(body);
   r.format = format_of(body);
   call.requests = {std::move(r)};
   call.reply = responses_reply(call, stamp, body);

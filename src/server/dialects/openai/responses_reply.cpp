@@ -39,6 +39,7 @@ class ResponsesReply final : public Reply {
     return stream_ ? events : std::string();
   }
 
+  std::string idle() override { return stream_ ? std::string(keep_alive_comment) : ""; }
   std::string close() override { return stream_ ? std::string() : json::serialize(response(status_)); }
 
  private:
@@ -175,6 +176,7 @@ class ResponsesReply final : public Reply {
     return out;
   }
   std::string take(const from_child::Vectors&) { return {}; }
+  std::string take(const from_child::PromptProgress&) { return {}; }  // there is no event for it
   std::string take(const from_child::Done& p) {
     statistics_ = p.statistics;
     status_ = p.reason == "length" ? "incomplete" : "completed";
