@@ -160,6 +160,7 @@ json::object statistics_json(const Statistics& s) {
           {"cached_tokens", s.cached_tokens},
           {"generated_tokens", s.generated_tokens},
           {"truncated_tokens", s.truncated_tokens},
+          {"thinking_tokens", s.thinking_tokens},
           {"seed", s.seed}};
 }
 Statistics statistics_of(const Json& j) {
@@ -171,6 +172,7 @@ Statistics statistics_of(const Json& j) {
           number<uint32_t>(j, "cached_tokens"),
           number<uint32_t>(j, "generated_tokens"),
           number<uint32_t>(j, "truncated_tokens"),
+          number<uint32_t>(j, "thinking_tokens"),
           number<uint64_t>(j, "seed")};
 }
 

@@ -167,6 +167,7 @@ struct Statistics {
   double load = 0, prompt = 0, generation = 0, total = 0;
   uint32_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
   uint32_t truncated_tokens = 0;  // of the prompt as it was asked for, that did not fit
+  uint32_t thinking_tokens = 0;   // of the generated ones, with the marker that ends the thinking
   uint64_t seed = 0;
 };
 

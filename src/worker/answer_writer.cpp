@@ -92,6 +92,7 @@ bool AnswerWriter::token(TokenId token, std::span<const float> logits) {
     note_first_token();
   }
   ++statistics.generated_tokens;
+  if (thinking()) ++statistics.thinking_tokens;
   if (logprobs_) note_probability(token, logits);
   if (want_context_) context.push_back(token.value);
   const StopResult result = stops_.push(text_of(token));

@@ -172,17 +172,14 @@ class Embedding final : public Work {
 }  // namespace
 
 std::unique_ptr<Work> make_embedding(RequestId id, const Request& request, const WorkContext& context) {
-  if (!context.engine.model().program.pooled) {
-    throw Error(Code::unsupported,
-                fmt::format("\"{}\" does not support embeddings: it makes text",
-                            request.model.empty() ? context.model.name : request.model),
-                "use an embedding model");
-  }
+  const std::string& name = request.model.empty() ? context.model.name : request.model;
   if (request.query && context.engine.model().hyper.pooling != PoolKind::rank) {
-    throw Error(Code::unsupported,
-                fmt::format("\"{}\" does not support reranking: it makes vectors and judges no pairs",
-                            request.model.empty() ? context.model.name : request.model),
+    throw Error(Code::unsupported, fmt::format("\"{}\" does not support reranking: it judges no pairs", name),
                 "use a reranker, or compare the vectors of /v1/embeddings");
+  }
+  if (!context.engine.model().program.pooled) {
+    throw Error(Code::unsupported, fmt::format("\"{}\" does not support embeddings: it makes text", name),
+                "use an embedding model");
   }
   return std::make_unique<Embedding>(id, request, context);
 }

@@ -132,9 +132,11 @@ TEST(Messages, EventsSurvive) {
   s.prompt = 0.25;
   s.generated_tokens = 12;
   s.truncated_tokens = 7;
+  s.thinking_tokens = 5;
   s.seed = ~0ULL;
   const auto done = std::get<from_child::Done>(trip(FromChild(from_child::Done{{3}, "length", s, {4, 5}})));
   EXPECT_EQ(done.statistics.truncated_tokens, 7U);
+  EXPECT_EQ(done.statistics.thinking_tokens, 5U);
   EXPECT_EQ(done.context, (std::vector<int32_t>{4, 5}));
   EXPECT_EQ(done.statistics.seed, ~0ULL);
   EXPECT_EQ(done.reason, "length");

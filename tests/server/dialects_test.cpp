@@ -118,6 +118,7 @@ TEST(OpenAiChat, StreamsChunksAndTheirEnd) {
   Statistics s;
   s.prompt_tokens = 3;
   s.generated_tokens = 4;
+  s.thinking_tokens = 2;
   s.cached_tokens = 1;
   s.prompt = 0.5;
   s.generation = 2;
@@ -129,6 +130,7 @@ TEST(OpenAiChat, StreamsChunksAndTheirEnd) {
   EXPECT_EQ(end.at("choices").at(0).at("finish_reason"), "tool_calls");
   const std::string closing = call.reply->close();
   EXPECT_NE(closing.find("\"total_tokens\":7"), std::string::npos);
+  EXPECT_NE(closing.find("\"reasoning_tokens\":2"), std::string::npos);
   EXPECT_TRUE(closing.ends_with("data: [DONE]\n\n"));
 }
 

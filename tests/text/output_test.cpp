@@ -181,6 +181,35 @@ TEST(Output, GarbageComesOutAsItIs) {
   }
 }
 
+TEST(Output, TellsWhetherItThinks) {
+  const OutputFormat tags = format_of_template("<think>{{ x }}</think>");
+  EXPECT_EQ(tags.thinking_end(false), "</think>");
+  EXPECT_EQ(tags.thinking_end(true), "</think>");
+  OutputParser parser(tags, {});
+  EXPECT_FALSE(parser.thinking());
+  parser.push("<think>");
+  EXPECT_TRUE(parser.thinking());
+  parser.push("a</th");
+  EXPECT_TRUE(parser.thinking()) << "it may be no end yet";
+  parser.push("ink>b");
+  EXPECT_FALSE(parser.thinking());
+  OutputOptions opened;
+  opened.starts_thinking = true;
+  EXPECT_TRUE(OutputParser(tags, opened).thinking());
+  EXPECT_FALSE(OutputParser({}, {}).thinking());
+  EXPECT_EQ(OutputFormat().thinking_end(false), "");
+
+  const OutputFormat channels = *format_of_parser("harmony");
+  OutputParser messages(channels, {});
+  messages.push("<|channel|>analysis<|message|>hm");
+  EXPECT_TRUE(messages.thinking());
+  messages.push(channels.thinking_end(false));
+  EXPECT_FALSE(messages.thinking());
+  const auto said = messages.push("so");
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(std::get<OutputText>(said[0]).text, "so");
+}
+
 TEST(Output, TheTemplateTellsTheFormat) {
   const auto of = [](const char* source) { return format_of_template(source); };
   EXPECT_EQ(of("{{ x }}").calls, CallStyle::none);

@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "session_driver.h"
+#include "text/output.h"
+#include "worker/answer_writer.h"
 #include "worker/open_model.h"
+#include "worker/thinking.h"
 
 namespace hearth {
 namespace {
@@ -62,6 +65,7 @@ TEST(Session, AThinkingEndsWithItsBudget) {
     EXPECT_FALSE(h.text.empty()) << budget;
     EXPECT_TRUE(without.thought.starts_with(h.thought)) << h.thought;
     EXPECT_EQ(h.statistics.generated_tokens, 24U);
+    EXPECT_EQ(h.statistics.thinking_tokens, budget + end.size());
     ASSERT_GE(h.context.size(), h.statistics.prompt_tokens + budget + end.size());
     for (size_t i = 0; i < end.size(); ++i)
       EXPECT_EQ(h.context[h.statistics.prompt_tokens + budget + i], end[i].value) << budget;
@@ -82,6 +86,57 @@ TEST(Session, ABudgetAndAFormatHoldTogether) {
   ASSERT_FALSE(h.error.has_value()) << h.error->what();
   EXPECT_FALSE(h.thought.empty());
   EXPECT_TRUE(json::parse(h.text).is_object()) << h.text;
+}
+
+// The only token that may follow; none where several may.
+std::optional<TokenId> forced(const TokenFilter& filter, size_t vocabulary) {
+  std::vector<uint64_t> allowed((vocabulary + 63) / 64, ~uint64_t{0});
+  filter.mask(allowed);
+  std::optional<TokenId> only;
+  for (size_t i = 0; i < vocabulary; ++i) {
+    if (((allowed[i / 64] >> (i % 64)) & 1U) == 0) continue;
+    if (only) return std::nullopt;
+    only = TokenId{static_cast<int32_t>(i)};
+  }
+  return only;
+}
+
+TEST(ThinkingBudgetTest, EndsTheAnalysisThatLiesInAChannel) {
+  const OpenModel model = OpenModel::open("");
+  const Tokenizer& tokenizer = *model.tokenizer;
+  const OutputFormat format = *format_of_parser("harmony");
+  std::string thought, said;
+  AnswerWriter reply({1}, {}, tokenizer, format, false, [&](const FromChild& m) {
+    if (const auto* t = std::get_if<from_child::Thinking>(&m)) thought += t->text;
+    if (const auto* t = std::get_if<from_child::Text>(&m)) said += t->text;
+    return true;
+  });
+  ThinkingBudget budget(2, thinking_end(format, false, tokenizer), reply, nullptr);
+  const auto feed = [&](TokenId t) { EXPECT_TRUE(reply.token(t, {})); };
+  const auto free = [&](const std::string& text, size_t most) {
+    for (const TokenId t : tokenizer.encode(text, {false, false})) {
+      if (most-- == 0) return;
+      EXPECT_EQ(forced(budget, tokenizer.size()), std::nullopt) << text;
+      budget.accept(t);
+      feed(t);
+    }
+  };
+  free("<|channel|>analysis<|message|>", 1000);
+  free("thinking about it", 2);
+  EXPECT_TRUE(reply.thinking());
+  std::string end;
+  for (auto t = forced(budget, tokenizer.size()); t; t = forced(budget, tokenizer.size())) {
+    end += tokenizer.piece(*t);
+    budget.accept(*t);
+    feed(*t);
+    ASSERT_LT(end.size(), 200U);
+  }
+  EXPECT_EQ(end, "<|end|><|start|>assistant<|channel|>final<|message|>");
+  free("the answer", 1000);
+  reply.finish("stop");
+  EXPECT_EQ(said, "the answer");
+  EXPECT_FALSE(thought.empty());
+  EXPECT_TRUE(std::string("thinking about it").starts_with(thought)) << thought;
 }
 
 TEST(Session, ABudgetSaysNothingToAModelThatDoesNotThink) {

@@ -13,7 +13,8 @@ json::object usage_json(const Statistics& s) {
   json::object usage{{"prompt_tokens", s.prompt_tokens},
                      {"completion_tokens", s.generated_tokens},
                      {"total_tokens", s.prompt_tokens + s.generated_tokens},
-                     {"prompt_tokens_details", json::object{{"cached_tokens", s.cached_tokens}}}};
+                     {"prompt_tokens_details", json::object{{"cached_tokens", s.cached_tokens}}},
+                     {"completion_tokens_details", json::object{{"reasoning_tokens", s.thinking_tokens}}}};
   if (s.truncated_tokens > 0) usage["prompt_truncated"] = s.truncated_tokens;
   return usage;
 }
@@ -158,6 +159,7 @@ class TextReply final : public Reply {
     sum_.prompt_tokens += p.statistics.prompt_tokens;
     sum_.generated_tokens += p.statistics.generated_tokens;
     sum_.cached_tokens += p.statistics.cached_tokens;
+    sum_.thinking_tokens += p.statistics.thinking_tokens;
     sum_.truncated_tokens += p.statistics.truncated_tokens;
     sum_.prompt += p.statistics.prompt;
     sum_.generation += p.statistics.generation;

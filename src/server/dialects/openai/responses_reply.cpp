@@ -61,11 +61,12 @@ class ResponsesReply final : public Reply {
     o["truncation"] = "disabled";
     o["store"] = false;
     o["metadata"] = json::object();
-    json::object usage{{"input_tokens", statistics_.prompt_tokens},
-                       {"input_tokens_details", json::object{{"cached_tokens", statistics_.cached_tokens}}},
-                       {"output_tokens", statistics_.generated_tokens},
-                       {"output_tokens_details", json::object{{"reasoning_tokens", 0}}},
-                       {"total_tokens", statistics_.prompt_tokens + statistics_.generated_tokens}};
+    json::object usage{
+        {"input_tokens", statistics_.prompt_tokens},
+        {"input_tokens_details", json::object{{"cached_tokens", statistics_.cached_tokens}}},
+        {"output_tokens", statistics_.generated_tokens},
+        {"output_tokens_details", json::object{{"reasoning_tokens", statistics_.thinking_tokens}}},
+        {"total_tokens", statistics_.prompt_tokens + statistics_.generated_tokens}};
     if (statistics_.truncated_tokens > 0) usage["prompt_truncated"] = statistics_.truncated_tokens;
     o["usage"] = status == "in_progress" ? Json() : Json(std::move(usage));
     return o;
