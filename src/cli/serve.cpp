@@ -4,7 +4,6 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -12,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/devices.h"
 #include "cli/environment.h"
@@ -76,6 +76,7 @@ ServerOptions options_from_environment(const std::string& version) {
   o.load.cpu_set = setting("CPU");
   o.load.threads = thread_setting();
   o.load.backends = setting("BACKENDS");
+  o.load.two_pass_attention = !bool_setting("FLASH_ATTENTION", true);
   o.load.wish.spread = bool_setting("SCHED_SPREAD", false);
   o.cache = cache_folder() / "models";
   o.prefer_go_templates = go_templates();
@@ -211,7 +212,7 @@ void serve() {
 
 }  // namespace
 
-void add_serve(CLI::App& app) {
+void add_serve(Arguments app) {
   app.alias("start");
   app.footer(
       "Environment: OLLAMA_HOST, OLLAMA_MODELS, OLLAMA_KEEP_ALIVE, OLLAMA_CONTEXT_LENGTH, "
@@ -222,7 +223,7 @@ void add_serve(CLI::App& app) {
       "HEARTH_TLS_KEY,\n"
       "HEARTH_CPU, HEARTH_THREADS.\n"
       "Each OLLAMA_X may be written HEARTH_X, which wins.");
-  app.callback([] { serve(); });
+  app.run([] { serve(); });
 }
 
 }  // namespace hearth

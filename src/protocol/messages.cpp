@@ -231,7 +231,8 @@ json::object load_json(const LoadRequest& r) {
           {"environment", json::value_from(r.environment)},
           {"avoid", failures_json(r.avoid)},
           {"avoid_products", products_json(r.avoid_products)},
-          {"halvings", r.halvings}};
+          {"halvings", r.halvings},
+          {"two_pass_attention", r.two_pass_attention}};
 }
 LoadRequest load_of(const Json& j) {
   return {text(j, "path"),
@@ -244,7 +245,8 @@ LoadRequest load_of(const Json& j) {
           json::value_to<std::vector<std::pair<std::string, std::string>>>(j.at("environment")),
           failures_of(j.at("avoid")),
           products_of(j.at("avoid_products")),
-          number<uint32_t>(j, "halvings")};
+          number<uint32_t>(j, "halvings"),
+          j.at("two_pass_attention").as_bool()};
 }
 
 json::object survey_json(const to_child::Survey& m) {
