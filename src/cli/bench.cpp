@@ -2,13 +2,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "cli/arguments.h"
 #include "cli/bandwidth.h"
 #include "cli/bench.h"
 #include "cli/commands.h"
@@ -39,6 +39,7 @@ LoadRequest request_of(const BenchOptions& o, const Gguf& file) {
   r.threads = o.threads != 0 ? o.threads : thread_setting();
   r.devices = device_setting(o.device);
   r.backends = setting("BACKENDS");
+  r.two_pass_attention = !bool_setting("FLASH_ATTENTION", true);
   return r;
 }
 
@@ -112,32 +113,27 @@ void bench(const BenchOptions& o) {
 
 }  // namespace
 
-void add_bench(CLI::App& app) {
+void add_bench(Arguments app) {
   auto o = std::make_shared<BenchOptions>();
-  app.add_option("FILE", o->file, "GGUF file (default: the built-in model)");
-  app.add_option("--shape", o->shape,
-                 "made-up weights in the shape of a known model (a wrong name lists them)");
-  app.add_option("--quant", o->quant, "quantization of --shape")->capture_default_str();
-  app.add_option("-p,--prompt,--n-prompt", o->prompt, "tokens of the prompt test, 0 = none")
-      ->capture_default_str();
-  app.add_option("-n,--generate,--n-gen", o->generate, "tokens of the generation test, 0 = none")
-      ->capture_default_str();
-  app.add_option("-d,--depth,--n-depth", o->depth, "tokens of context before generation")
-      ->capture_default_str();
-  app.add_option("--parallel,--n-parallel", o->parallel, "sequences that generate together")
-      ->check(CLI::Range(1U, 32U))
-      ->capture_default_str();
-  app.add_option("-r,--repetitions", o->repetitions, "counted runs; medians are shown")
-      ->check(CLI::Range(1U, 100U))
-      ->capture_default_str();
-  app.add_flag("--no-warmup", o->no_warmup, "count the first run too");
-  app.add_option("-t,--threads", o->threads, "threads (default: HEARTH_THREADS, or what the machine allows)");
-  app.add_option("--device", o->device,
-                 "where to compute: cpu, vulkan0 … (default: HEARTH_DEVICES, else cpu)");
-  app.add_option("--kv-type", o->kv, "cache type, K/V for two")->capture_default_str();
-  app.add_flag("--json", o->json, "one JSON object");
-  app.add_flag("--profile", o->profile, "time, bytes and FLOPs per kind of operation");
-  app.callback([o] { bench(*o); });
+  app.option("FILE", o->file, "GGUF file (default: the built-in model)");
+  app.option("--shape", o->shape, "made-up weights in the shape of a known model (a wrong name lists them)");
+  app.option("--quant", o->quant, "quantization of --shape").shows_default();
+  app.option("-p,--prompt,--n-prompt", o->prompt, "tokens of the prompt test, 0 = none").shows_default();
+  app.option("-n,--generate,--n-gen", o->generate, "tokens of the generation test, 0 = none").shows_default();
+  app.option("-d,--depth,--n-depth", o->depth, "tokens of context before generation").shows_default();
+  app.option("--parallel,--n-parallel", o->parallel, "sequences that generate together")
+      .in_range(1U, 32U)
+      .shows_default();
+  app.option("-r,--repetitions", o->repetitions, "counted runs; medians are shown")
+      .in_range(1U, 100U)
+      .shows_default();
+  app.flag("--no-warmup", o->no_warmup, "count the first run too");
+  app.option("-t,--threads", o->threads, "threads (default: HEARTH_THREADS, or what the machine allows)");
+  app.option("--device", o->device, "where to compute: cpu, vulkan0 … (default: HEARTH_DEVICES, else cpu)");
+  app.option("--kv-type", o->kv, "cache type, K/V for two").shows_default();
+  app.flag("--json", o->json, "one JSON object");
+  app.flag("--profile", o->profile, "time, bytes and FLOPs per kind of operation");
+  app.run([o] { bench(*o); });
 }
 
 }  // namespace hearth

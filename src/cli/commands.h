@@ -3,9 +3,7 @@
 #include <string>
 #include <vector>
 
-namespace CLI {
-class App;
-}
+#include "cli/arguments.h"
 
 namespace hearth {
 
@@ -14,24 +12,24 @@ namespace hearth {
 struct Command {
   const char* name;
   const char* summary;
-  void (*add)(CLI::App& app);
+  void (*add)(Arguments app);
 };
 
-void add_serve(CLI::App& app);
-void add_run(CLI::App& app);
-void add_show(CLI::App& app);
-void add_doctor(CLI::App& app);
-void add_bench(CLI::App& app);
-void add_plan(CLI::App& app);
-void add_list(CLI::App& app);
-void add_ps(CLI::App& app);
-void add_cp(CLI::App& app);
-void add_rm(CLI::App& app);
-void add_stop(CLI::App& app);
-void add_pull(CLI::App& app);
-void add_push(CLI::App& app);
-void add_create(CLI::App& app);
-void add_debug(CLI::App& app);
+void add_serve(Arguments app);
+void add_run(Arguments app);
+void add_show(Arguments app);
+void add_doctor(Arguments app);
+void add_bench(Arguments app);
+void add_plan(Arguments app);
+void add_list(Arguments app);
+void add_ps(Arguments app);
+void add_cp(Arguments app);
+void add_rm(Arguments app);
+void add_stop(Arguments app);
+void add_pull(Arguments app);
+void add_push(Arguments app);
+void add_create(Arguments app);
+void add_debug(Arguments app);
 
 // Runs the program: parses `arguments` (without the program's name), returns the exit code. Errors are one
 // line on standard error.

@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/error.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
 #include "device/modules.h"
@@ -58,15 +58,15 @@ void compare(const CompareOptions& o) {
 
 }  // namespace
 
-void add_compare(CLI::App& app) {
+void add_compare(Arguments app) {
   auto o = std::make_shared<CompareOptions>();
-  app.add_option("FILE", o->file, "GGUF file (default: the built-in model)");
-  app.add_option("--device", o->device, "the reference")->capture_default_str();
-  app.add_option("--with", o->with, "the device to compare, as vulkan0")->required();
-  app.add_option("--kv-type", o->kv, "cache type, K/V for two")->capture_default_str();
-  app.add_option("--rows", o->rows, "tokens of the step")->check(CLI::Range(1U, 512U))->capture_default_str();
-  app.add_flag("-v,--verbose", o->verbose, "one line per operation");
-  app.callback([o] { compare(*o); });
+  app.option("FILE", o->file, "GGUF file (default: the built-in model)");
+  app.option("--device", o->device, "the reference").shows_default();
+  app.option("--with", o->with, "the device to compare, as vulkan0").required();
+  app.option("--kv-type", o->kv, "cache type, K/V for two").shows_default();
+  app.option("--rows", o->rows, "tokens of the step").in_range(1U, 512U).shows_default();
+  app.flag("-v,--verbose", o->verbose, "one line per operation");
+  app.run([o] { compare(*o); });
 }
 
 }  // namespace hearth

@@ -3,11 +3,11 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 
 #include "base/error.h"
+#include "cli/arguments.h"
 #include "cli/environment.h"
 #include "cli/human.h"
 #include "convert/huggingface.h"
@@ -73,26 +73,25 @@ std::string type_help() {
 
 }  // namespace
 
-void add_quantize(CLI::App& app);
-void add_convert(CLI::App& app);
+void add_quantize(Arguments app);
+void add_convert(Arguments app);
 
-void add_quantize(CLI::App& app) {
+void add_quantize(Arguments app) {
   auto o = std::make_shared<ConvertOptions>();
-  app.add_option("IN", o->in, "GGUF file in F16, BF16 or F32")->required();
-  app.add_option("OUT", o->out, "GGUF file to write")->required();
-  app.add_option("TYPE", o->type, type_help())->required();
-  app.add_option("--imatrix", o->importance, "importance matrix (GGUF): which columns matter how much");
-  app.add_flag("--allow-requantize", o->requantize, "also from types that have lost already");
-  app.callback([o] { debug_quantize(*o); });
+  app.option("IN", o->in, "GGUF file in F16, BF16 or F32").required();
+  app.option("OUT", o->out, "GGUF file to write").required();
+  app.option("TYPE", o->type, type_help()).required();
+  app.option("--imatrix", o->importance, "importance matrix (GGUF): which columns matter how much");
+  app.flag("--allow-requantize", o->requantize, "also from types that have lost already");
+  app.run([o] { debug_quantize(*o); });
 }
 
-void add_convert(CLI::App& app) {
+void add_convert(Arguments app) {
   auto o = std::make_shared<ConvertOptions>();
-  app.add_option("FOLDER", o->in, "a model as published: config.json, tokenizer.json, *.safetensors")
-      ->required();
-  app.add_option("OUT", o->out, "GGUF file to write")->required();
-  app.add_option("--quantize", o->type, type_help());
-  app.callback([o] { debug_convert(*o); });
+  app.option("FOLDER", o->in, "a model as published: config.json, tokenizer.json, *.safetensors").required();
+  app.option("OUT", o->out, "GGUF file to write").required();
+  app.option("--quantize", o->type, type_help());
+  app.run([o] { debug_convert(*o); });
 }
 
 }  // namespace hearth

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/api_client.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "cli/transfer.h"
@@ -126,14 +126,14 @@ void create(const CreateOptions& o) {
 
 }  // namespace
 
-void add_create(CLI::App& app) {
+void add_create(Arguments app) {
   auto o = std::make_shared<CreateOptions>();
-  app.add_option("MODEL", o->model, "name of the new model")->required();
-  app.add_option("-f,--file", o->file,
-                 "the Modelfile (default: ./Modelfile, else FROM .); - reads standard input");
-  app.add_option("-q,--quantize", o->quantize, "type of the weights: Q4_K_M, Q8_0 …");
+  app.option("MODEL", o->model, "name of the new model").required();
+  app.option("-f,--file", o->file,
+             "the Modelfile (default: ./Modelfile, else FROM .); - reads standard input");
+  app.option("-q,--quantize", o->quantize, "type of the weights: Q4_K_M, Q8_0 …");
   app.footer("Environment: OLLAMA_HOST");
-  app.callback([o] { create(*o); });
+  app.run([o] { create(*o); });
 }
 
 }  // namespace hearth

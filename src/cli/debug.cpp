@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <functional>
 #include <iostream>
@@ -11,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
 #include "cli/jsonl.h"
@@ -99,6 +99,7 @@ class Scorer {
       request.backends = setting("BACKENDS");
       request.cpu_set = setting("CPU");
       request.threads = thread_setting();
+      request.two_pass_attention = !bool_setting("FLASH_ATTENTION", true);
       slot = std::make_unique<LoadedModel>(OpenModel::open(options_.file), request,
                                            options_.arithmetic == "f32");
     }
@@ -109,16 +110,16 @@ class Scorer {
   std::map<std::string, std::unique_ptr<LoadedModel>> models_;
 };
 
-void add_logits(CLI::App& app) {
+void add_logits(Arguments app) {
   auto options = std::make_shared<LogitsOptions>();
-  app.add_option("FILE", options->file, "GGUF file")->required();
-  app.add_flag("--jsonl", options->jsonl, "answer JSON lines (the only form there is)");
-  app.add_option("--device", options->device, "where to compute: cpu, vulkan0 …");
-  app.add_option("--context", options->context, "tokens of context (default: the model's, 8192 at most)");
-  app.add_option("--arithmetic", options->arithmetic,
-                 "f32: float throughout; served: the kernels that run and bench use for prompts")
-      ->check(CLI::IsMember({"f32", "served"}));
-  app.callback([options] {
+  app.option("FILE", options->file, "GGUF file").required();
+  app.flag("--jsonl", options->jsonl, "answer JSON lines (the only form there is)");
+  app.option("--device", options->device, "where to compute: cpu, vulkan0 …");
+  app.option("--context", options->context, "tokens of context (default: the model's, 8192 at most)");
+  app.option("--arithmetic", options->arithmetic,
+             "f32: float throughout; served: the kernels that run and bench use for prompts")
+      .one_of({"f32", "served"});
+  app.run([options] {
     // Before the first line is read: a device that is not there is a fault of the call.
     if (options->device != "cpu") describe_device(options->device, {{}, setting("BACKENDS")});
     Scorer scorer(*options);
@@ -171,13 +172,12 @@ void tokenize_plain(const Tokenizer& tokenizer) {
   }
 }
 
-void add_tokenize(CLI::App& app) {
+void add_tokenize(Arguments app) {
   auto file = std::make_shared<std::string>();
   auto jsonl = std::make_shared<bool>(false);
-  app.add_option("FILE", *file, "GGUF file (only its vocabulary is read)")->required();
-  app.add_flag("--jsonl", *jsonl,
-               "answer JSON lines: {\"text\"|\"hex\", \"add_special\", \"parse_special\"}");
-  app.callback([file, jsonl] {
+  app.option("FILE", *file, "GGUF file (only its vocabulary is read)").required();
+  app.flag("--jsonl", *jsonl, "answer JSON lines: {\"text\"|\"hex\", \"add_special\", \"parse_special\"}");
+  app.run([file, jsonl] {
     const Gguf gguf = Gguf::open(*file);
     const auto tokenizer = Tokenizer::create(read_vocabulary(gguf));
     if (!*jsonl) return tokenize_plain(*tokenizer);
@@ -253,18 +253,18 @@ void render_lines(const std::string& file, bool go, const RenderOptions& options
   });
 }
 
-void add_render(CLI::App& app) {
+void add_render(Arguments app) {
   auto file = std::make_shared<std::string>();
   auto now = std::make_shared<std::string>("2026-01-24 10:20:30");
   auto go = std::make_shared<bool>(false);
   auto jsonl = std::make_shared<bool>(false);
-  app.add_option("TEMPLATE", *file, "file with the template's text")->required();
-  app.add_flag("--go", *go, "a Go template as in a Modelfile; lines are conversations, or {data}");
-  app.add_flag("--jsonl", *jsonl, "answer JSON lines: the template's variables (the only form there is)");
-  app.add_option("--now", *now,
-                 "what the template takes for the time, or local; fixed so that output can be compared")
-      ->capture_default_str();
-  app.callback([file, go, now, jsonl] {
+  app.option("TEMPLATE", *file, "file with the template's text").required();
+  app.flag("--go", *go, "a Go template as in a Modelfile; lines are conversations, or {data}");
+  app.flag("--jsonl", *jsonl, "answer JSON lines: the template's variables (the only form there is)");
+  app.option("--now", *now,
+             "what the template takes for the time, or local; fixed so that output can be compared")
+      .shows_default();
+  app.run([file, go, now, jsonl] {
     RenderOptions options;
     if (*now != "local") options.now = clock_of(*now);
     render_lines(*file, *go, options);
@@ -273,10 +273,10 @@ void add_render(CLI::App& app) {
 
 // ---- dequant ----
 
-void add_dequant(CLI::App& app) {
+void add_dequant(Arguments app) {
   auto jsonl = std::make_shared<bool>(false);
-  app.add_flag("--jsonl", *jsonl, "answer JSON lines: {\"type\", \"hex\"} (the only form there is)");
-  app.callback([jsonl] {
+  app.flag("--jsonl", *jsonl, "answer JSON lines: {\"type\", \"hex\"} (the only form there is)");
+  app.run([jsonl] {
     answer_lines([](const Json& line, std::string& out) {
       const std::string name(line.at("type").as_string());
       const TypeInfo* type = find_type(std::string_view(name));
@@ -302,21 +302,20 @@ void add_dequant(CLI::App& app) {
 
 }  // namespace
 
-void add_synth(CLI::App& app);
-void add_quantize(CLI::App& app);
-void add_convert(CLI::App& app);
-void add_compare(CLI::App& app);
+void add_synth(Arguments app);
+void add_quantize(Arguments app);
+void add_convert(Arguments app);
+void add_compare(Arguments app);
 
-void add_debug(CLI::App& app) {
-  app.require_subcommand(1);
-  add_logits(*app.add_subcommand("logits", "scores of given tokens"));
-  add_tokenize(*app.add_subcommand("tokenize", "text to token ids and back"));
-  add_render(*app.add_subcommand("render", "a chat template with given variables"));
-  add_dequant(*app.add_subcommand("dequant", "blocks of a quantized type to numbers"));
-  add_compare(*app.add_subcommand("compare", "a model's operations on two devices, one by one"));
-  add_synth(*app.add_subcommand("synth", "write a model of a known shape with made-up weights"));
-  add_quantize(*app.add_subcommand("quantize", "write a model with smaller types"));
-  add_convert(*app.add_subcommand("convert", "write a published model (safetensors) as GGUF"));
+void add_debug(Arguments app) {
+  add_logits(app.command("logits", "scores of given tokens"));
+  add_tokenize(app.command("tokenize", "text to token ids and back"));
+  add_render(app.command("render", "a chat template with given variables"));
+  add_dequant(app.command("dequant", "blocks of a quantized type to numbers"));
+  add_compare(app.command("compare", "a model's operations on two devices, one by one"));
+  add_synth(app.command("synth", "write a model of a known shape with made-up weights"));
+  add_quantize(app.command("quantize", "write a model with smaller types"));
+  add_convert(app.command("convert", "write a published model (safetensors) as GGUF"));
 }
 
 }  // namespace hearth

@@ -3,7 +3,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -12,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/devices.h"
 #include "cli/terminal.h"
@@ -100,23 +100,23 @@ void doctor(const DoctorOptions& options) {
     fmt::print("{}", fix_script(report));
   else if (options.record.empty())
     fmt::print("{}", to_text(report, style_of_output()));
-  if (const int code = report.exit_code(); code != 0) throw CLI::RuntimeError(code);
+  if (const int code = report.exit_code(); code != 0) throw ExitCode{code};
 }
 
 }  // namespace
 
-void add_doctor(CLI::App& app) {
+void add_doctor(Arguments app) {
   auto options = std::make_shared<DoctorOptions>();
-  app.add_flag("--json", options->json, "the same for programs");
-  app.add_flag("--fix", options->fix, "print the fixes as a shell script, and run nothing");
-  app.add_flag("--probe", options->probe,
-               "compute on every device anew, whatever earlier probes found, drivers in software included");
-  app.add_option("--record", options->record, "write an anonymised description of this machine into a file");
-  app.add_option("--machine", options->machine,
-                 "examine a recorded machine (a file, or a folder) instead of this one");
-  app.add_option("--model", options->model, "a model file that is to run here");
-  app.add_option("--threads", options->threads, "num_thread of the request or Modelfile");
-  app.add_option("--cache", options->cache, "types of the cache, as q8_0 or q8_0/f16");
+  app.flag("--json", options->json, "the same for programs");
+  app.flag("--fix", options->fix, "print the fixes as a shell script, and run nothing");
+  app.flag("--probe", options->probe,
+           "compute on every device anew, whatever earlier probes found, drivers in software included");
+  app.option("--record", options->record, "write an anonymised description of this machine into a file");
+  app.option("--machine", options->machine,
+             "examine a recorded machine (a file, or a folder) instead of this one");
+  app.option("--model", options->model, "a model file that is to run here");
+  app.option("--threads", options->threads, "num_thread of the request or Modelfile");
+  app.option("--cache", options->cache, "types of the cache, as q8_0 or q8_0/f16");
   app.footer(
       "Exit code: 0 nothing is lost, 1 something costs speed or memory or will surprise, 2 a device or "
       "backend does not "
@@ -124,7 +124,7 @@ void add_doctor(CLI::App& app) {
       "OLLAMA_IGPU_ENABLE,\n"
       "CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES, GPU_DEVICE_ORDINAL, "
       "GGML_VK_VISIBLE_DEVICES");
-  app.callback([options] { doctor(*options); });
+  app.run([options] { doctor(*options); });
 }
 
 }  // namespace hearth

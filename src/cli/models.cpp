@@ -1,7 +1,6 @@
 // Commands that ask a server about its models: list, ps, cp, rm, stop.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -9,6 +8,7 @@
 
 #include "base/error.h"
 #include "cli/api_client.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/human.h"
 #include "cli/table.h"
@@ -109,41 +109,41 @@ void remove(const std::vector<std::string>& models) {
 
 }  // namespace
 
-void add_list(CLI::App& app) {
+void add_list(Arguments app) {
   auto prefix = std::make_shared<std::string>();
   app.alias("ls");
-  app.add_option("PREFIX", *prefix, "only names that begin so");
+  app.option("PREFIX", *prefix, "only names that begin so");
   app.footer("Environment: OLLAMA_HOST");
-  app.callback([prefix] { list(*prefix); });
+  app.run([prefix] { list(*prefix); });
 }
 
-void add_ps(CLI::App& app) {
+void add_ps(Arguments app) {
   auto prefix = std::make_shared<std::string>();
-  app.add_option("PREFIX", *prefix, "only names that begin so");
+  app.option("PREFIX", *prefix, "only names that begin so");
   app.footer("Environment: OLLAMA_HOST");
-  app.callback([prefix] { ps(*prefix); });
+  app.run([prefix] { ps(*prefix); });
 }
 
-void add_cp(CLI::App& app) {
+void add_cp(Arguments app) {
   auto names = std::make_shared<std::pair<std::string, std::string>>();
-  app.add_option("SOURCE", names->first, "a model")->required();
-  app.add_option("DESTINATION", names->second, "its second name")->required();
+  app.option("SOURCE", names->first, "a model").required();
+  app.option("DESTINATION", names->second, "its second name").required();
   app.footer("Environment: OLLAMA_HOST");
-  app.callback([names] { copy(names->first, names->second); });
+  app.run([names] { copy(names->first, names->second); });
 }
 
-void add_rm(CLI::App& app) {
+void add_rm(Arguments app) {
   auto models = std::make_shared<std::vector<std::string>>();
-  app.add_option("MODEL", *models, "models to delete")->required();
+  app.option("MODEL", *models, "models to delete").required();
   app.footer("Environment: OLLAMA_HOST");
-  app.callback([models] { remove(*models); });
+  app.run([models] { remove(*models); });
 }
 
-void add_stop(CLI::App& app) {
+void add_stop(Arguments app) {
   auto model = std::make_shared<std::string>();
-  app.add_option("MODEL", *model, "the model to unload")->required();
+  app.option("MODEL", *model, "the model to unload").required();
   app.footer("Environment: OLLAMA_HOST");
-  app.callback([model] { stop(*model); });
+  app.run([model] { stop(*model); });
 }
 
 }  // namespace hearth

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -10,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/threads.h"
+#include "cli/arguments.h"
 #include "cli/bandwidth.h"
 #include "cli/commands.h"
 #include "cli/devices.h"
@@ -185,36 +185,35 @@ void plan(const PlanOptions& o) {
   } else {
     fmt::print("{}", plan_text(q, answer, o.why));
   }
-  if (std::holds_alternative<Shortfall>(answer.result)) throw CLI::RuntimeError(1);
+  if (std::holds_alternative<Shortfall>(answer.result)) throw ExitCode{1};
 }
 
 }  // namespace
 
-void add_plan(CLI::App& app) {
+void add_plan(Arguments app) {
   auto o = std::make_shared<PlanOptions>();
-  app.add_option(
+  app.option(
          "MODEL", o->model,
          "a GGUF file, its address (https://…/NAME.gguf), a model's name (here or in a registry), or ember")
-      ->required();
-  app.add_option("--context", o->wish.context, "tokens per conversation; 0 = the largest sensible");
-  app.add_option("--kv-type", o->kv, "type of the cache: f32, f16, q8_0, q4_0, or K/V as in q8_0/q4_0");
-  app.add_option("--parallel", o->wish.parallel, "conversations at once")->check(CLI::Range(1, 1024));
-  app.add_option(
+      .required();
+  app.option("--context", o->wish.context, "tokens per conversation; 0 = the largest sensible");
+  app.option("--kv-type", o->kv, "type of the cache: f32, f16, q8_0, q4_0, or K/V as in q8_0/q4_0");
+  app.option("--parallel", o->wish.parallel, "conversations at once").in_range(1, 1024);
+  app.option(
          "--device", o->devices,
          "instead of this machine: a card by name (\"RTX 3090\", \"RX 6600:8GiB\"), cpu:32GiB; several times")
-      ->allow_extra_args(false);
-  app.add_option("--gpu-layers", o->gpu_layers,
-                 "so many layers on the cards, the head counted first (num_gpu)");
-  app.add_option("--main-gpu", o->wish.main_gpu, "which card is filled first");
-  app.add_flag("--spread", o->wish.spread, "over all cards, even where one is enough");
-  app.add_flag("--max-context", o->max_context, "plan for the largest context that fits");
-  app.add_flag("--why", o->why, "also where each figure comes from");
-  app.add_flag("--json", o->json, "for programs");
-  app.add_flag("--insecure", o->insecure, "allow plain http");
+      .one_value_each();
+  app.option("--gpu-layers", o->gpu_layers, "so many layers on the cards, the head counted first (num_gpu)");
+  app.option("--main-gpu", o->wish.main_gpu, "which card is filled first");
+  app.flag("--spread", o->wish.spread, "over all cards, even where one is enough");
+  app.flag("--max-context", o->max_context, "plan for the largest context that fits");
+  app.flag("--why", o->why, "also where each figure comes from");
+  app.flag("--json", o->json, "for programs");
+  app.flag("--insecure", o->insecure, "allow plain http");
   app.footer(
       "Exit code: 0 it fits, 1 it does not or an error. Only the header of a remote file is read.\n"
       "Environment: OLLAMA_MODELS, HEARTH_DEVICES, HEARTH_THREADS, HEARTH_CPU, HEARTH_BACKENDS");
-  app.callback([o] { plan(*o); });
+  app.run([o] { plan(*o); });
 }
 
 }  // namespace hearth

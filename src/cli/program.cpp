@@ -66,8 +66,6 @@ void print_error(const std::string& line) { fmt::print(stderr, "Error: {}\n", li
 int explain_parse_error(const CLI::App& app, const CLI::ParseError& error,
                         const std::vector<std::string>& arguments) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-  // A command that has said what there is to say: its code is its answer.
-  if (dynamic_cast<const CLI::RuntimeError*>(&error) != nullptr) return error.get_exit_code();
   if (!arguments.empty() && std::find(later.begin(), later.end(), arguments.front()) != later.end()) {
     print_error(
         fmt::format("the command '{}' is not in this version (hearth {})", arguments.front(), version));
@@ -102,13 +100,15 @@ int run_program(std::vector<std::string> arguments) {
   app.set_version_flag("-v,--version", version_text);
   app.require_subcommand(0, 1);
   for (const Command& command : commands) {
-    command.add(*app.add_subcommand(command.name, command.summary)->fallthrough(false));
+    command.add(Arguments(*app.add_subcommand(command.name, command.summary)->fallthrough(false)));
   }
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(std::move(reversed));
     if (app.get_subcommands().empty()) std::cout << app.help();
     return 0;
+  } catch (const ExitCode& e) {
+    return e.code;
   } catch (const CLI::ParseError& e) {
     return explain_parse_error(app, e, arguments);
   } catch (const Error& e) {

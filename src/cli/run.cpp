@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdio>
 #include <iostream>
@@ -12,6 +11,7 @@
 
 #include "base/duration.h"
 #include "base/error.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/conversation.h"
 #include "cli/environment.h"
@@ -33,13 +33,13 @@ void take_model(std::vector<std::string>& words, RunOptions& options) {
   words.erase(words.begin());
 }
 
-struct Arguments {
+struct RunArguments {
   std::vector<std::string> words;
   std::string kv = "f16", format, think, device;
   RunOptions options;
 };
 
-void run(Arguments a) {
+void run(RunArguments a) {
   take_model(a.words, a.options);
   if (!a.options.keep_alive.empty() && !parse_duration(a.options.keep_alive)) {
     throw Error(Code::bad_request, fmt::format("invalid duration '{}'", a.options.keep_alive),
@@ -54,6 +54,7 @@ void run(Arguments a) {
   a.options.load.threads = thread_setting();
   a.options.load.devices = device_names(a.device);
   a.options.load.backends = setting("BACKENDS");
+  a.options.load.two_pass_attention = !bool_setting("FLASH_ATTENTION", true);
   const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
   if (a.words.empty() && terminal) return converse(std::move(a.options));
   std::string prompt = fmt::format("{}", fmt::join(a.words, " "));
@@ -66,40 +67,39 @@ void run(Arguments a) {
 
 }  // namespace
 
-void add_run(CLI::App& app) {
-  auto a = std::make_shared<Arguments>();
-  app.add_option(
+void add_run(Arguments app) {
+  auto a = std::make_shared<RunArguments>();
+  app.option(
       "MODEL_AND_PROMPT", a->words,
       "a model's name or a GGUF file (default: the built-in model), then the prompt; without a prompt: a "
       "conversation");
-  app.add_option("--keepalive", a->options.keep_alive,
-                 "how long a server keeps the model (5m, 1h; -1s for ever)");
-  app.add_option("--format", a->format, "json, or a JSON Schema that the answer must follow");
-  app.add_flag("--think{true}", a->think, "think first: --think, --think=false, --think=low|medium|high|max");
-  app.add_flag("--hidethinking", a->options.hide_thinking, "do not show what the model thinks");
-  app.add_flag("--insecure", a->options.insecure, "speak plain http where the model must be pulled");
-  app.add_flag("--truncate", a->options.truncate, "cut a text to embed that is longer than the context");
-  app.add_option("--dimensions", a->options.dimensions, "first dimensions of an embedding");
-  app.add_flag("--verbose", a->options.verbose, "show timings after the answer");
-  app.add_flag("--nowordwrap", a->options.no_wrap, "do not break lines at words");
-  app.add_flag("--require-gpu", a->options.require_gpu, "fail where the model would run on the CPU alone");
-  app.add_flag("--raw", a->options.raw, "send the prompt as it is, without the model's chat template");
-  app.add_option("--system", a->options.system, "system message");
-  app.add_option("--context", a->options.load.wish.context,
-                 "tokens of context (default: the model's, 8192 at most)")
-      ->check(CLI::Range(1U, 1U << 24));
-  app.add_option("--kv-type", a->kv, "cache type f32, f16, q8_0 or q4_0; K/V for two (default f16)");
-  app.add_option("--device", a->device,
-                 "where to compute: cpu, vulkan0 … (default: HEARTH_DEVICES, else cpu)");
-  app.add_option("--max-tokens", a->options.max_tokens, "tokens of the answer at most");
-  app.add_option("--temperature", a->options.temperature, "0 = always the likeliest token");
-  app.add_option("--seed", a->options.seed, "the same seed gives the same text");
-  app.add_option("--stop", a->options.stop, "end the answer before this text (may be repeated)");
+  app.option("--keepalive", a->options.keep_alive,
+             "how long a server keeps the model (5m, 1h; -1s for ever)");
+  app.option("--format", a->format, "json, or a JSON Schema that the answer must follow");
+  app.flag("--think{true}", a->think, "think first: --think, --think=false, --think=low|medium|high|max");
+  app.flag("--hidethinking", a->options.hide_thinking, "do not show what the model thinks");
+  app.flag("--insecure", a->options.insecure, "speak plain http where the model must be pulled");
+  app.flag("--truncate", a->options.truncate, "cut a text to embed that is longer than the context");
+  app.option("--dimensions", a->options.dimensions, "first dimensions of an embedding");
+  app.flag("--verbose", a->options.verbose, "show timings after the answer");
+  app.flag("--nowordwrap", a->options.no_wrap, "do not break lines at words");
+  app.flag("--require-gpu", a->options.require_gpu, "fail where the model would run on the CPU alone");
+  app.flag("--raw", a->options.raw, "send the prompt as it is, without the model's chat template");
+  app.option("--system", a->options.system, "system message");
+  app.option("--context", a->options.load.wish.context,
+             "tokens of context (default: the model's, 8192 at most)")
+      .in_range(1U, 1U << 24);
+  app.option("--kv-type", a->kv, "cache type f32, f16, q8_0 or q4_0; K/V for two (default f16)");
+  app.option("--device", a->device, "where to compute: cpu, vulkan0 … (default: HEARTH_DEVICES, else cpu)");
+  app.option("--max-tokens", a->options.max_tokens, "tokens of the answer at most");
+  app.option("--temperature", a->options.temperature, "0 = always the likeliest token");
+  app.option("--seed", a->options.seed, "the same seed gives the same text");
+  app.option("--stop", a->options.stop, "end the answer before this text (may be repeated)");
   app.footer(
       "Environment: OLLAMA_HOST, HEARTH_THREADS, HEARTH_CPU (portable, avx2, avx512, avx512vnni, avx512bf16, "
       "amx), "
       "OLLAMA_NOHISTORY");
-  app.callback([a] { run(*a); });
+  app.run([a] { run(*a); });
 }
 
 }  // namespace hearth

@@ -5,7 +5,6 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -15,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/devices.h"
 #include "cli/environment.h"
@@ -101,6 +101,7 @@ ServerOptions options_from_environment(const std::string& version) {
   o.load.cpu_set = setting("CPU");
   o.load.threads = thread_setting();
   o.load.backends = setting("BACKENDS");
+  o.load.two_pass_attention = !bool_setting("FLASH_ATTENTION", true);
   o.load.wish.spread = bool_setting("SCHED_SPREAD", false);
   o.cache = cache_folder() / "models";
   o.prefer_go_templates = go_templates();
@@ -239,7 +240,7 @@ void serve() {
 
 }  // namespace
 
-void add_serve(CLI::App& app) {
+void add_serve(Arguments app) {
   app.alias("start");
   app.footer(
       "Environment: OLLAMA_HOST, OLLAMA_MODELS, OLLAMA_KEEP_ALIVE, OLLAMA_CONTEXT_LENGTH, "
@@ -250,7 +251,7 @@ void add_serve(CLI::App& app) {
       "HEARTH_TLS_KEY,\n"
       "HEARTH_CPU, HEARTH_THREADS, HEARTH_SSE_PING_INTERVAL.\n"
       "Each OLLAMA_X may be written HEARTH_X, which wins.");
-  app.callback([] { serve(); });
+  app.run([] { serve(); });
 }
 
 }  // namespace hearth

@@ -1,13 +1,13 @@
 // hearth show FILE: what a model file holds, in the layout of the reference's `show`.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <map>
 #include <memory>
 
 #include "base/error.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/human.h"
 #include "cli/run_options.h"
@@ -153,20 +153,19 @@ void show(const ShowOptions& options) {
 
 }  // namespace
 
-void add_show(CLI::App& app) {
+void add_show(Arguments app) {
   auto options = std::make_shared<ShowOptions>();
-  app.add_option("MODEL", options->model,
-                 "a model of a running server, a GGUF file, or ember for the built-in model")
-      ->required();
-  app.add_flag("-v,--verbose", options->verbose, "all metadata and tensors");
-  auto* chat = app.add_flag("--template", options->chat_template, "only the chat template");
-  app.add_flag("--license", options->license, "only the licence")->excludes(chat);
-  app.add_flag("--modelfile", options->modelfile, "only the Modelfile (of a server's model)")->excludes(chat);
-  app.add_flag("--parameters", options->parameters, "only the parameters (of a server's model)")
-      ->excludes(chat);
-  app.add_flag("--system", options->system, "only the system message (of a server's model)")->excludes(chat);
+  app.option("MODEL", options->model,
+             "a model of a running server, a GGUF file, or ember for the built-in model")
+      .required();
+  app.flag("-v,--verbose", options->verbose, "all metadata and tensors");
+  const Option chat = app.flag("--template", options->chat_template, "only the chat template");
+  app.flag("--license", options->license, "only the licence").excludes(chat);
+  app.flag("--modelfile", options->modelfile, "only the Modelfile (of a server's model)").excludes(chat);
+  app.flag("--parameters", options->parameters, "only the parameters (of a server's model)").excludes(chat);
+  app.flag("--system", options->system, "only the system message (of a server's model)").excludes(chat);
   app.footer("Environment: OLLAMA_HOST");
-  app.callback([options] { show(*options); });
+  app.run([options] { show(*options); });
 }
 
 }  // namespace hearth

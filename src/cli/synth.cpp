@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 
 #include "base/error.h"
+#include "cli/arguments.h"
 #include "cli/human.h"
 #include "convert/shapes.h"
 
@@ -37,17 +37,16 @@ void synth(const SynthOptions& o) {
 
 }  // namespace
 
-void add_synth(CLI::App& app);
+void add_synth(Arguments app);
 
-void add_synth(CLI::App& app) {
+void add_synth(Arguments app) {
   auto o = std::make_shared<SynthOptions>();
   std::vector<std::string_view> names;
   for (const ModelShape& s : known_shapes()) names.push_back(s.name);
-  app.add_option("--shape", o->shape, fmt::format("one of {}", fmt::join(names, ", ")))->required();
-  app.add_option("--quant", o->quant, fmt::format("one of {}", fmt::join(known_quants(), ", ")))
-      ->capture_default_str();
-  app.add_option("OUT", o->out, "GGUF file to write")->required();
-  app.callback([o] { synth(*o); });
+  app.option("--shape", o->shape, fmt::format("one of {}", fmt::join(names, ", "))).required();
+  app.option("--quant", o->quant, fmt::format("one of {}", fmt::join(known_quants(), ", "))).shows_default();
+  app.option("OUT", o->out, "GGUF file to write").required();
+  app.run([o] { synth(*o); });
 }
 
 }  // namespace hearth

@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/error.h"
 #include "cli/api_client.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
 #include "cli/transfer.h"
@@ -54,18 +54,18 @@ void push(const TransferOptions& o) {
 }
 
 template <class Run>
-void add_transfer(CLI::App& app, Run run) {
+void add_transfer(Arguments app, Run run) {
   auto o = std::make_shared<TransferOptions>();
-  app.add_option("MODEL", o->model, "name, host/namespace/name:tag, hf.co/OWNER/REPO:QUANT or https://….gguf")
-      ->required();
-  app.add_flag("--insecure", o->insecure, "speak plain http to the registry");
+  app.option("MODEL", o->model, "name, host/namespace/name:tag, hf.co/OWNER/REPO:QUANT or https://….gguf")
+      .required();
+  app.flag("--insecure", o->insecure, "speak plain http to the registry");
   app.footer("Environment: OLLAMA_HOST");
-  app.callback([o, run] { run(*o); });
+  app.run([o, run] { run(*o); });
 }
 
 }  // namespace
 
-void add_pull(CLI::App& app) { add_transfer(app, pull); }
-void add_push(CLI::App& app) { add_transfer(app, push); }
+void add_pull(Arguments app) { add_transfer(app, pull); }
+void add_push(Arguments app) { add_transfer(app, push); }
 
 }  // namespace hearth

@@ -37,9 +37,12 @@ struct Counter {
   Cost operator()(const Attend& o) const {
     const uint64_t seen = o.mask.window != 0 ? std::min<uint64_t>(step.context, o.mask.window) : step.context;
     const double per_token = o.heads.k_size * step.kv_bytes_k + o.heads.v_size * step.kv_bytes_v;
-    return {static_cast<uint64_t>(static_cast<double>(seen) * o.heads.kv_heads * per_token) * step.sequences +
+    const double again = o.two_pass ? o.heads.k_size * step.kv_bytes_k : 0;  // keys, read twice
+    const uint64_t sizes = (o.two_pass ? 2 : 1) * uint64_t{o.heads.k_size} + o.heads.v_size;
+    return {static_cast<uint64_t>(static_cast<double>(seen) * o.heads.kv_heads * (per_token + again)) *
+                    step.sequences +
                 weight_bytes(program, o.sinks),
-            2 * seen * step.rows * o.heads.q_heads * (uint64_t{o.heads.k_size} + o.heads.v_size)};
+            2 * seen * step.rows * o.heads.q_heads * sizes};
   }
   Cost operator()(const Gated& o) const {
     Cost c = of(o.gate);

@@ -90,6 +90,9 @@ struct Attend {
   float scale = 1, soft_cap = 0;
   HeadShape heads;
   Weight sinks;
+  // The softmax's maximum is known before the first value is added: the scores are computed twice, and
+  // nothing is rescaled on the way (OLLAMA_FLASH_ATTENTION=0). Otherwise a running softmax.
+  bool two_pass = false;
 };
 
 // out = act(in·gateᵀ) ∘ (in·upᵀ)

@@ -106,4 +106,10 @@ std::vector<Weight> weights_of(const Op& op) {
   return all;
 }
 
+void attend_in_two_passes(Program& program) noexcept {
+  for (Op& op : program.ops) {
+    if (auto* attend = std::get_if<Attend>(&op)) attend->two_pass = true;
+  }
+}
+
 }  // namespace hearth

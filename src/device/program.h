@@ -63,4 +63,7 @@ Operands operands(const Op& op) noexcept;
 // The weights that an operation reads.
 std::vector<Weight> weights_of(const Op& op);
 
+// Every Attend of the program in two passes.
+void attend_in_two_passes(Program& program) noexcept;
+
 }  // namespace hearth

@@ -238,7 +238,8 @@ json::object load_json(const LoadRequest& r) {
           {"avoid", failures_json(r.avoid)},
           {"avoid_products", products_json(r.avoid_products)},
           {"vectors", r.vectors},
-          {"halvings", r.halvings}};
+          {"halvings", r.halvings},
+          {"two_pass_attention", r.two_pass_attention}};
 }
 LoadRequest load_of(const Json& j) {
   return {text(j, "path"),
@@ -252,7 +253,8 @@ LoadRequest load_of(const Json& j) {
           failures_of(j.at("avoid")),
           products_of(j.at("avoid_products")),
           j.at("vectors").as_bool(),
-          number<uint32_t>(j, "halvings")};
+          number<uint32_t>(j, "halvings"),
+          j.at("two_pass_attention").as_bool()};
 }
 
 json::object survey_json(const to_child::Survey& m) {

@@ -125,6 +125,7 @@ struct LoadRequest {
   bool vectors = false;  // texts are turned into vectors, whatever the model was made for
   // Of the rows of a step and of the time of a device's jobs: 1 where a device was lost before.
   uint32_t halvings = 0;
+  bool two_pass_attention = false;  // OLLAMA_FLASH_ATTENTION=0: see Attend::two_pass
 };
 
 namespace to_child {

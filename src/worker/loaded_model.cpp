@@ -143,6 +143,7 @@ Plan plan_or_throw(const MemoryProfile& profile, std::span<const DeviceBudget> b
 LoadedModel::LoadedModel(OpenModel open, const LoadRequest& request, bool exact) : open_(std::move(open)) {
   const auto begin = std::chrono::steady_clock::now();
   BoundModel model = bind_model(*open_.file, request.vectors);
+  if (request.two_pass_attention) attend_in_two_passes(model.program);
   for (const std::string& name : device_list(request))
     devices_.push_back(open_device(name, options_of(request, exact)));
   const MemoryProfile needs = profile(model, *open_.file, *devices_.front());

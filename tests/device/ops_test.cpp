@@ -82,7 +82,7 @@ std::vector<double> attention(const std::vector<double>& q, const Matrix& k, con
 }
 
 void check_attention(const std::string& set, MaskSpec mask, float soft_cap, uint32_t rows, HeadShape heads,
-                     bool sinks = false) {
+                     bool sinks = false, bool two_pass = false) {
   Rig rig(set);
   constexpr uint32_t width = 64;
   rig.program.caches = {{1, heads.kv_heads, heads.k_size, heads.v_size, 0}};
@@ -97,7 +97,7 @@ void check_attention(const std::string& set, MaskSpec mask, float soft_cap, uint
   qkv.wk = rig.weight(heads.kv_heads * heads.k_size, width, 0.2F);
   qkv.wv = rig.weight(heads.kv_heads * heads.v_size, width, 0.2F);
   qkv.heads = heads;
-  Attend attend{q, y, {}, mask, 0.3F, soft_cap, heads, {}};
+  Attend attend{q, y, {}, mask, 0.3F, soft_cap, heads, {}, two_pass};
   if (sinks) attend.sinks = rig.weight(1, heads.q_heads, 2, 1);
   rig.push(Embed{x, table, 1});
   rig.push(qkv);
@@ -127,6 +127,17 @@ TEST(Operations, AttentionInAllItsShapes) {
       check_attention(set, {false, 0}, 0, rows, {2, 2, 64, 32});
       check_attention(set, {true, 40}, 1.5F, rows, {40, 2, 8, 24});
       check_attention(set, {true, 9}, 0, rows, {4, 2, 32, 32}, true);
+    }
+  }
+}
+
+TEST(Operations, AttentionInTwoPasses) {
+  for (const std::string& set : sets) {
+    for (const uint32_t rows : {1U, 7U, 33U, 70U}) {
+      check_attention(set, {true, 0}, 0, rows, {4, 2, 32, 32}, false, true);
+      check_attention(set, {true, 10}, 2.5F, rows, {6, 1, 48, 48}, false, true);
+      check_attention(set, {false, 0}, 0, rows, {2, 2, 64, 32}, false, true);
+      check_attention(set, {true, 9}, 0, rows, {4, 2, 32, 32}, true, true);
     }
   }
 }

@@ -20,6 +20,7 @@ TEST(Messages, LoadSurvives) {
   load.avoid = {{"vulkan0", 256, KvType::q4_0, "wrong"}};
   load.halvings = 1;
   load.vectors = true;
+  load.two_pass_attention = true;
   const auto back = std::get<to_child::Load>(trip(ToChild(to_child::Load{load}))).request;
   EXPECT_EQ(back.path, load.path);
   EXPECT_EQ(back.wish.context, 4096U);
@@ -37,6 +38,7 @@ TEST(Messages, LoadSurvives) {
   EXPECT_EQ(back.avoid[0].cause, "wrong");
   EXPECT_EQ(back.halvings, 1U);
   EXPECT_TRUE(back.vectors);
+  EXPECT_TRUE(back.two_pass_attention);
 }
 
 TEST(Messages, RequestSurvives) {

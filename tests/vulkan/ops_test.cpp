@@ -89,7 +89,8 @@ TEST(VulkanOps, ExactRowsDoNotDependOnTheBatch) {
 }
 
 void check_attention(MaskSpec mask, float cap, HeadShape h, const std::vector<Steps>& steps, KvTypes kv,
-                     double tolerance, bool norms = false, bool split = false, bool sinks = false) {
+                     double tolerance, bool norms = false, bool split = false, bool sinks = false,
+                     bool two_pass = false) {
   Rig rig;
   constexpr uint32_t width = 64;
   rig.program.caches = {{1, 1, 8, 8, 0}, {2, h.kv_heads, h.k_size, h.v_size, mask.window}};
@@ -116,7 +117,7 @@ void check_attention(MaskSpec mask, float cap, HeadShape h, const std::vector<St
   o.kv = {1, 1};
   o.heads = h;
   rig.push(o);
-  rig.push(Attend{q, y, {1, 1}, mask, 0.3F, cap, h, sinks ? rig.weight(1, h.q_heads) : Weight{}});
+  rig.push(Attend{q, y, {1, 1}, mask, 0.3F, cap, h, sinks ? rig.weight(1, h.q_heads) : Weight{}, two_pass});
   rig.push(Pool{y, PoolKind::none, {}, {}, y.cols});
   SCOPED_TRACE("heads " + std::to_string(h.q_heads) + "/" + std::to_string(h.kv_heads) + " sizes " +
                std::to_string(h.k_size) + "/" + std::to_string(h.v_size) + " window " +
@@ -131,6 +132,18 @@ std::vector<Steps> conversation(uint32_t rows) {
 }
 
 constexpr KvTypes floats{KvType::f32, KvType::f32};
+
+TEST(VulkanOps, AttentionInTwoPasses) {
+  const auto check = [](MaskSpec mask, float cap, HeadShape h, const std::vector<Steps>& steps, KvTypes kv,
+                        double tolerance, bool sinks) {
+    check_attention(mask, cap, h, steps, kv, tolerance, false, false, sinks, true);
+  };
+  check({true, 0}, 0, {4, 2, 32, 32}, conversation(70), floats, 1e-4, true);
+  check({true, 10}, 2.5F, {6, 1, 48, 80}, {one_sequence(70, 3)}, floats, 1e-4, false);
+  // Long enough that a running softmax would cut the row into chunks; then blocks in both caches.
+  check({true, 0}, 0, {4, 2, 32, 32}, {one_sequence(300, 0), {{{0, 1, 300}}, 1, {}, 0}}, floats, 1e-4, false);
+  check({true, 0}, 0, {2, 1, 64, 32}, conversation(40), {KvType::q8_0, KvType::q4_0}, 1e-3, false);
+}
 
 TEST(VulkanOps, AttentionInAllItsShapes) {
   check_attention({true, 0}, 0, {4, 2, 32, 32}, conversation(70), floats, 1e-4);

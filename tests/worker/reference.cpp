@@ -68,6 +68,7 @@ std::vector<TokenId> Reference::tokens() const {
 
 Loaded::Loaded(const Reference& reference, const RunOptions& options) : file_(reference.file()) {
   BoundModel model = bind_model(file_);
+  if (options.two_pass) attend_in_two_passes(model.program);
   std::vector<Device*> devices;
   for (int d = 0; d < (options.second ? 2 : 1); ++d) {
     auto* const open = d == 1 && options.open_second != nullptr ? options.open_second : options.open;

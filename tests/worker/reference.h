@@ -36,6 +36,7 @@ struct RunOptions {
   std::optional<uint32_t> second = std::nullopt;
   std::unique_ptr<Device> (*open)() = nullptr;         // another device than the CPU
   std::unique_ptr<Device> (*open_second)() = nullptr;  // instead of a second such device
+  bool two_pass = false;                               // attention
 };
 
 // A loaded model with all that it stands on.

@@ -9,7 +9,8 @@ namespace {
 
 // Attention over pages with a running softmax. Rows of generation: a unit is a block of query rows of one
 // slice × one kv head: all query heads that share the head are computed together, so that each cached row is
-// read once for them. Prompt rows: attend_prompts().
+// read once for them. Prompt rows: attend_prompts(). In two passes all rows are computed as those of
+// generation, the keys of their pages read once more before.
 class AttendStage final : public Stage {
  public:
   explicit AttendStage(const Attend& o) : op_(o) {}
@@ -20,7 +21,8 @@ class AttendStage final : public Stage {
     const uint32_t block = std::max(1U, most_queries / group);
     uint32_t unit = 0;
     for (uint32_t s = 0; s < step.inputs.slices.size(); ++s) {
-      const uint32_t rows = exact_rows_of(step, step.inputs.slices[s]);
+      const Slice& slice = step.inputs.slices[s];
+      const uint32_t rows = op_.two_pass ? slice.rows : exact_rows_of(step, slice);
       for (uint32_t r = 0; r < rows; r += block) {
         for (uint32_t h = 0; h < op_.heads.kv_heads; ++h, ++unit) {
           // Later blocks see more: dealing them out in turn keeps the threads level.
@@ -28,7 +30,7 @@ class AttendStage final : public Stage {
         }
       }
     }
-    if (step.prompt_rows() > 0) attend_prompts(step, thread, op_);
+    if (step.prompt_rows() > 0 && !op_.two_pass) attend_prompts(step, thread, op_);
   }
 
  private:
@@ -60,7 +62,7 @@ class AttendStage final : public Stage {
 
   // One unit's state: `queries` = rows × heads of the group, in the thread's scratch memory.
   struct Unit {
-    uint32_t rows, group, queries;
+    uint32_t rows, group, queries, q_head;
     float *q, *acc, *scores, *best, *total;
   };
 
@@ -70,70 +72,108 @@ class AttendStage final : public Stage {
     const uint32_t group = op_.heads.q_heads / op_.heads.kv_heads;
     for (uint32_t g = 0; g < group; g += most_queries) {
       const uint32_t some = std::min(most_queries, group - g);
-      Unit u{rows, some, rows * some, step.block(thread), nullptr, nullptr, nullptr, nullptr};
+      const uint32_t q_head = head * group + g;
+      Unit u{rows, some, rows * some, q_head, step.block(thread), nullptr, nullptr, nullptr, nullptr};
       u.acc = u.q + uint64_t{u.queries} * op_.heads.k_size;
       u.scores = u.acc + uint64_t{u.queries} * op_.heads.v_size;
       u.best = u.scores + uint64_t{u.queries} * page_tokens;
       u.total = u.best + u.queries;
-      const uint32_t q_head = head * group + g;
-      begin(step, slice.first_row + first, q_head, u);
-      walk_pages(step, s, slice.cached + first, head, u);
-      finish(step, slice.first_row + first, q_head, u);
+      begin(step, slice.first_row + first, u);
+      const Pages pages = pages_of(step, s, slice.cached + first, rows, head);
+      if (op_.two_pass) find_best(step, pages, u);
+      walk_pages(step, pages, u);
+      finish(step, slice.first_row + first, u);
     }
   }
 
-  void begin(const Step& step, uint32_t row, uint32_t q_head, Unit& u) const {
+  void begin(const Step& step, uint32_t row, Unit& u) const {
     const uint32_t size = op_.heads.k_size;
     const RowKernels& k = *step.device->table().rows;
     for (uint32_t r = 0; r < u.rows; ++r) {
-      const float* q = step.act(op_.q) + uint64_t{row + r} * op_.q.cols + uint64_t{q_head} * size;
+      const float* q = step.act(op_.q) + uint64_t{row + r} * op_.q.cols + uint64_t{u.q_head} * size;
       k.scale(q, op_.scale, u.group * size, u.q + uint64_t{r} * u.group * size);
     }
     std::fill_n(u.acc, uint64_t{u.queries} * op_.heads.v_size, 0.0F);
     const LoadedWeight* sinks = step.device->maybe(op_.sinks);
     for (uint32_t i = 0; i < u.queries; ++i) {
       // A sink is a score that was seen before all others.
-      u.best[i] =
-          sinks != nullptr ? sinks->values()[q_head + i % u.group] : -std::numeric_limits<float>::infinity();
+      u.best[i] = sinks != nullptr ? sinks->values()[u.q_head + i % u.group]
+                                   : -std::numeric_limits<float>::infinity();
       u.total[i] = sinks != nullptr ? 1.0F : 0.0F;
     }
   }
 
-  // position: of the unit's first row. All tokens a row may see are in the pages by now, this step's
-  // included.
-  void walk_pages(const Step& step, uint32_t s, uint32_t position, uint32_t head, Unit& u) const {
+  // The pages that a unit sees, for one kv head. position: of the unit's first row. All tokens that a row may
+  // see are in the pages by now, this step's included.
+  struct Pages {
+    const KvGroup& kv;
+    const PageId* table;
+    uint32_t layer, head, position, begin, end;  // tokens [begin, end)
+
+    uint32_t first() const { return begin / page_tokens; }
+    uint32_t tokens(uint32_t page) const { return std::min(page_tokens, end - page * page_tokens); }
+    PageSide keys(uint32_t page) const {
+      return page * page_tokens < end ? side(kv.types.k, kv.k_row, kv.k(layer, table[page], head))
+                                      : PageSide{};
+    }
+    PageSide values(uint32_t page) const {
+      return side(kv.types.v, kv.v_row, kv.v(layer, table[page], head));
+    }
+  };
+  Pages pages_of(const Step& step, uint32_t s, uint32_t position, uint32_t rows, uint32_t head) const {
     const Slice& slice = step.inputs.slices[s];
-    const KvGroup& kv = step.device->kv(op_.kv.group);
-    const PageId* pages =
-        step.inputs.page_tables[op_.kv.group].data() + uint64_t{s} * step.inputs.table_stride;
-    const uint32_t end = op_.mask.causal ? position + u.rows : slice.cached + slice.rows;
+    const uint32_t end = op_.mask.causal ? position + rows : slice.cached + slice.rows;
     const uint32_t begin =
         op_.mask.window != 0 && position + 1 > op_.mask.window ? position + 1 - op_.mask.window : 0;
-    const KvKernels& k = *step.device->table().kv[static_cast<size_t>(kv.types.k)];
-    const KvKernels& v = *step.device->table().kv[static_cast<size_t>(kv.types.v)];
-    for (uint32_t p = begin / page_tokens; p * page_tokens < end; ++p) {
-      const uint32_t at = p * page_tokens, tokens = std::min(page_tokens, end - at);
-      const PageSide keys = side(kv.types.k, kv.k_row, kv.k(op_.kv.layer, pages[p], head));
-      const PageSide values = side(kv.types.v, kv.v_row, kv.v(op_.kv.layer, pages[p], head));
-      const PageSide next = at + page_tokens < end
-                                ? side(kv.types.k, kv.k_row, kv.k(op_.kv.layer, pages[p + 1], head))
-                                : PageSide{};
-      keys.in_parts(tokens, values, [&](uint32_t t, uint32_t some) {
-        k.score(keys.rows + t * keys.row_bytes, kv.k_row, some, op_.heads.k_size, u.q, op_.heads.k_size,
-                u.queries, u.scores + t, page_tokens);
-      });
-      soften(step, u, position, at, tokens);
-      values.in_parts(tokens, next, [&](uint32_t t, uint32_t some) {
-        v.mix(values.rows + t * values.row_bytes, kv.v_row, some, op_.heads.v_size, u.scores + t, page_tokens,
-              u.queries, u.acc, op_.heads.v_size);
+    return {step.device->kv(op_.kv.group),
+            step.inputs.page_tables[op_.kv.group].data() + uint64_t{s} * step.inputs.table_stride,
+            op_.kv.layer,
+            head,
+            position,
+            begin,
+            end};
+  }
+
+  void score(const Step& step, const Pages& pages, uint32_t p, const PageSide& next, Unit& u) const {
+    const KvKernels& k = *step.device->table().kv[static_cast<size_t>(pages.kv.types.k)];
+    const PageSide keys = pages.keys(p);
+    keys.in_parts(pages.tokens(p), next, [&](uint32_t t, uint32_t some) {
+      k.score(keys.rows + t * keys.row_bytes, pages.kv.k_row, some, op_.heads.k_size, u.q, op_.heads.k_size,
+              u.queries, u.scores + t, page_tokens);
+    });
+    hide(u, pages.position, p * page_tokens, pages.tokens(p));
+  }
+
+  void walk_pages(const Step& step, const Pages& pages, Unit& u) const {
+    const KvKernels& v = *step.device->table().kv[static_cast<size_t>(pages.kv.types.v)];
+    for (uint32_t p = pages.first(); p * page_tokens < pages.end; ++p) {
+      const PageSide values = pages.values(p);
+      score(step, pages, p, values, u);
+      soften(step, u, pages.tokens(p));
+      values.in_parts(pages.tokens(p), pages.keys(p + 1), [&](uint32_t t, uint32_t some) {
+        v.mix(values.rows + t * values.row_bytes, pages.kv.v_row, some, op_.heads.v_size, u.scores + t,
+              page_tokens, u.queries, u.acc, op_.heads.v_size);
       });
     }
   }
 
-  // Scores of one page → weights relative to the best score so far; what was gathered before is scaled down
-  // to it.
-  void soften(const Step& step, Unit& u, uint32_t position, uint32_t at, uint32_t tokens) const {
+  // The first of two passes: best scores, to which a sink counts.
+  void find_best(const Step& step, const Pages& pages, Unit& u) const {
     const RowKernels& k = *step.device->table().rows;
+    for (uint32_t p = pages.first(); p * page_tokens < pages.end; ++p) {
+      score(step, pages, p, pages.keys(p + 1), u);
+      for (uint32_t q = 0; q < u.queries; ++q) {
+        const float* s = u.scores + uint64_t{q} * page_tokens;
+        u.best[q] = std::max(u.best[q], k.max(s, pages.tokens(p)));
+      }
+    }
+    const LoadedWeight* sinks = step.device->maybe(op_.sinks);
+    for (uint32_t i = 0; sinks != nullptr && i < u.queries; ++i)
+      u.total[i] = std::exp(sinks->values()[u.q_head + i % u.group] - u.best[i]);
+  }
+
+  // Soft cap and mask of one page's scores.
+  void hide(Unit& u, uint32_t position, uint32_t at, uint32_t tokens) const {
     constexpr float none = -std::numeric_limits<float>::infinity();
     for (uint32_t q = 0; q < u.queries; ++q) {
       float* s = u.scores + uint64_t{q} * page_tokens;
@@ -147,6 +187,16 @@ class AttendStage final : public Stage {
             (op_.mask.causal && seen > own) || (op_.mask.window != 0 && seen + op_.mask.window <= own);
         if (hidden) s[t] = none;
       }
+    }
+  }
+
+  // Scores of one page → weights relative to the best score so far; what was gathered before is scaled down
+  // to it.
+  void soften(const Step& step, Unit& u, uint32_t tokens) const {
+    const RowKernels& k = *step.device->table().rows;
+    constexpr float none = -std::numeric_limits<float>::infinity();
+    for (uint32_t q = 0; q < u.queries; ++q) {
+      float* s = u.scores + uint64_t{q} * page_tokens;
       const float best = std::max(u.best[q], k.max(s, tokens));
       if (best == none) {
         std::fill_n(s, tokens, 0.0F);
@@ -163,11 +213,11 @@ class AttendStage final : public Stage {
     }
   }
 
-  void finish(const Step& step, uint32_t row, uint32_t q_head, const Unit& u) const {
+  void finish(const Step& step, uint32_t row, const Unit& u) const {
     const uint32_t size = op_.heads.v_size;
     const RowKernels& k = *step.device->table().rows;
     for (uint32_t r = 0; r < u.rows; ++r) {
-      float* out = step.act(op_.out) + uint64_t{row + r} * op_.out.cols + uint64_t{q_head} * size;
+      float* out = step.act(op_.out) + uint64_t{row + r} * op_.out.cols + uint64_t{u.q_head} * size;
       for (uint32_t g = 0; g < u.group; ++g) {
         const uint32_t q = r * u.group + g;
         k.scale(u.acc + uint64_t{q} * size, 1.0F / u.total[q], size, out + uint64_t{g} * size);

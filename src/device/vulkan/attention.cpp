@@ -121,20 +121,22 @@ Command CommandMaker::make_op(const Attend& o) {
   if (o.sinks) list.emplace_back(vector_at, sinks.range);
   const VkDescriptorSet s = set(list, &kv, o.kv.layer);
   const uint32_t groups = h.kv_heads * ((push.group + shape.heads - 1) / shape.heads);
-  const double per_token = 2.0 * h.q_heads * (h.k_size + h.v_size);
-  return [push, join, s, groups, per_token, size, rows = shape.rows, group = o.kv.group,
+  const double per_token = 2.0 * h.q_heads * ((o.two_pass ? 2 : 1) * h.k_size + h.v_size);
+  return [push, join, s, groups, per_token, size, two_pass = o.two_pass, rows = shape.rows,
+          group = o.kv.group,
           p = pipeline(device_.variants().compact ? "attend_compact" : "attend",
                        {static_cast<uint32_t>(kv.types.k), static_cast<uint32_t>(kv.types.v), bindings_of(kv),
-                        h.k_size, h.v_size, shape.queries}),
+                        h.k_size, h.v_size, shape.queries, o.two_pass ? 1U : 0U}),
           j = pipeline("attend_join", {})](StepState& step) {
     AttendPush mine = push;
     mine.table_at = step.page_tables[group];
     const double seen = push.window != 0 ? std::min<double>(push.window, step.context) : step.context;
     if (step.exact > 0) {
-      mine.chunks = step.chunks;
-      step.recorder.dispatch(p, s, &mine, sizeof mine, step.exact, groups, step.chunks,
+      // The results of chunks could be joined only by scaling them to each other.
+      mine.chunks = two_pass ? 1 : step.chunks;
+      step.recorder.dispatch(p, s, &mine, sizeof mine, step.exact, groups, mine.chunks,
                              {Pace::attention, per_token * seen * step.exact});
-      if (step.chunks > 1) {
+      if (mine.chunks > 1) {
         step.recorder.barrier();
         step.recorder.dispatch(j, s, &join, sizeof join, join.heads, step.exact, 1,
                                {Pace::other, 32.0 * step.exact * join.heads * join.v_size});

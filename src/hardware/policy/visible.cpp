@@ -83,8 +83,9 @@ std::string without_flash_attention(const Environment& environment) {
   if (bool_in(environment, "FLASH_ATTENTION", true)) return {};
   const auto own = environment.find("HEARTH_FLASH_ATTENTION");
   return fmt::format(
-      "{}_FLASH_ATTENTION={} changes nothing: every device computes attention page by page with a running "
-      "softmax, there is no other kind to choose, and quantized caches work with it",
+      "{}_FLASH_ATTENTION={}: attention takes two passes over the keys instead of one with a running "
+      "softmax. "
+      "That is slower, takes no more memory, and works with quantized caches too",
       own != environment.end() && !trimmed(own->second).empty() ? "HEARTH" : "OLLAMA",
       setting_in(environment, "FLASH_ATTENTION"));
 }

@@ -186,7 +186,6 @@ void boolean_settings(Case& c) {
   }
 }
 
-// The switch of a choice that hearth does not have: said, not passed over.
 void flash_attention(Case& c) {
   const std::string meaning = without_flash_attention(c.machine.environment);
   const auto said = [&](const Finding& f) { return f.result == meaning; };
@@ -195,8 +194,10 @@ void flash_attention(Case& c) {
       {.code = "config.flash-attention",
        .severity = Severity::note,
        .sentence = meaning + ".",
-       .fix = {"none needed: the probe checks each variant of attention, and what computes wrong is not used",
-               {}}});
+       .fix = {
+           "unset it, if it is a remnant of another server: the probe checks each variant of attention, and "
+           "what computes wrong is not used",
+           {}}});
 }
 
 // Said only where it could have explained something.

@@ -1,4 +1,4 @@
-// Attention over pages with a running softmax. A work group takes up to QUERIES queries that share a kv head: rows of a
+// Attention over pages with a running softmax, or in two passes. A work group takes up to QUERIES queries that share a kv head: rows of a
 // block × heads of the group. Keys and values pass through shared memory 64 columns at a time. Shared memory: queries
 // (QUERIES · K_SIZE floats, at most 9 KiB), 8.3 KiB of keys or values, 2.3 KiB of scores.
 //
@@ -14,6 +14,7 @@ layout(constant_id = 2) const uint BINDINGS = 1;
 layout(constant_id = 3) const uint K_SIZE = 128;
 layout(constant_id = 4) const uint V_SIZE = 128;
 layout(constant_id = 5) const uint QUERIES = 16;  // 16, 8 or 4
+layout(constant_id = 6) const uint TWO_PASS = 0;  // 1: the best scores are found before values are added
 layout(binding = 1) readonly buffer Input { float q[]; };
 layout(binding = 2) buffer Output { float y[]; };
 layout(binding = 3) readonly buffer Sinks { float sinks[]; };
@@ -106,6 +107,22 @@ void soften() {
   total[t] = total[t] * f + sum;
 }
 
+// The best of a page's scores, for the first of two passes.
+void find_best() {
+  const uint t = gl_LocalInvocationID.x;
+  if (t >= queries) return;
+  [[dont_unroll]] for (uint i = 0; i < 32u; ++i) best[t] = max(best[t], s[t * 33u + i]);
+}
+
+// Keys of the head in page p: where they begin in binding b. values: where the page's values do.
+uint keys_of(uint page, uint head, out uint b, out uint values) {
+  const uint k_row = row_bytes_of(K_TYPE, K_SIZE);
+  b = BINDINGS == 1u ? 0u : page / pages_each;
+  const uint keys = (page - b * pages_each) * layer_page;
+  values = keys + kv_heads * 32u * k_row + head * 32u * row_bytes_of(V_TYPE, V_SIZE);
+  return keys + head * 32u * k_row;
+}
+
 // acc += weights · values. values: byte where the head's values begin.
 void add_values(uint b, uint values, uint tokens) {
   const uint t = gl_LocalInvocationID.x, v_row = row_bytes_of(V_TYPE, V_SIZE);
@@ -176,13 +193,19 @@ void main() {
     total[t] = 0.0;
   }
   FLAT for (uint i = 0; i < STEPS * PER; ++i) ACC(i) = 0.0;
+  uint b, values;
+  if (TWO_PASS != 0u) {
+    for (uint p = p0; p < p1; ++p) {
+      const uint keys = keys_of(steps[table + p], head, b, values);
+      score(b, keys, p * 32u, min(32u, end - p * 32u));
+      find_best();
+    }
+  }
   for (uint p = p0; p < p1; ++p) {
-    const uint page = steps[table + p], b = BINDINGS == 1u ? 0u : page / pages_each;
-    const uint tokens = min(32u, end - p * 32u), k_row = row_bytes_of(K_TYPE, K_SIZE);
-    const uint keys = (page - b * pages_each) * layer_page, values = keys + kv_heads * 32u * k_row;
-    score(b, keys + head * 32u * k_row, p * 32u, tokens);
+    const uint tokens = min(32u, end - p * 32u), keys = keys_of(steps[table + p], head, b, values);
+    score(b, keys, p * 32u, tokens);
     soften();
-    add_values(b, values + head * 32u * row_bytes_of(V_TYPE, V_SIZE), tokens);
+    add_values(b, values, tokens);
   }
   barrier();
   FLAT for (uint step = 0; step < STEPS; ++step) {

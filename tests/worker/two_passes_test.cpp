@@ -1,0 +1,45 @@
+// Attention in two passes, through the engine.
+#include <gtest/gtest.h>
+
+#include "reference.h"
+#include "worker/loaded_model.h"
+
+namespace hearth::test {
+namespace {
+
+// OLLAMA_FLASH_ATTENTION=0, as a request tells it and as the reference's scores bear it.
+TEST(TwoPasses, AreWhatARequestWithoutFlashAttentionGets) {
+  std::vector<TokenId> prompt;  // more than a page, so that a running maximum runs
+  for (int i = 0; i < 75; ++i) prompt.push_back({(i * 37 + 5) % 250});
+  const auto scores = [&](bool two_pass) {
+    LoadRequest request;
+    request.threads = 1;
+    request.two_pass_attention = two_pass;
+    LoadedModel model(OpenModel::open(""), request, true);
+    std::vector<float> last;
+    Task task;
+    task.tokens = prompt;
+    task.scores = [&last](uint32_t, std::span<const float> s) { last.assign(s.begin(), s.end()); };
+    model.engine().add(std::move(task));
+    while (model.engine().step()) {
+    }
+    return last;
+  };
+  const auto running = scores(false), two = scores(true);
+  ASSERT_FALSE(running.empty());
+  EXPECT_NE(running, two) << "the same to the bit: it had no effect";
+  EXPECT_LE(max_difference(running, two), 0.001);
+}
+
+TEST(TwoPasses, GiveTheScoresOfTheReference) {
+  for (const char* name : {"llama", "qwen3", "mixtral"}) {
+    const Reference r(fixture(name));
+    RunOptions o;
+    o.two_pass = true;
+    const Distance d = distance(r.data, Loaded(r, o).scores(r.tokens(), true));
+    EXPECT_LE(d.max_abs, 0.001) << name;
+  }
+}
+
+}  // namespace
+}  // namespace hearth::test
