@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "fake_world.h"
+#include "support/model_numbers.h"
 
 namespace hearth {
 namespace {
@@ -296,7 +297,9 @@ TEST_F(PoolTest, AContextThatIsTooShortForOthersIsNotTheirs) {
   const auto known = [](const std::string& name, uint32_t context) {
     ModelSpec spec = model(name, context);
     auto survey = std::make_shared<from_child::Surveyed>();
+    survey->profile = test::numbers({});
     survey->profile.context = 32768;
+    survey->budgets = {test::host(0)};
     spec.survey = survey;
     return spec;
   };
