@@ -48,12 +48,12 @@ Gpu::Gpu(std::shared_ptr<Instance> instance, PhysicalDevice physical)
   }
   if (c.int_dot) {
     *tail = &dots;
+    tail = &dots.pNext;
     if (!is13) extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
   }
   if (c.matrices) {
     *tail = &v12;
     v12.pNext = &matrices;
-    tail = &matrices.pNext;
     extensions.push_back(matrix_extension);
   }
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};

@@ -133,6 +133,7 @@ void subgroups_of(const Properties& p, const std::vector<MatrixProperty>& matric
                           (p.v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
   c.subgroup_size_control =
       c.subgroup_size_control && (p.sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+  c.full_subgroups = c.full_subgroups && c.subgroup_size_control;
   const bool computes = (p.matrices.cooperativeMatrixSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
   if (computes && c.float16 && c.memory_model) c.matrices = choose_matrices(matrices, c.subgroup);
 }

@@ -22,7 +22,7 @@ void load(uint k) {
     const uvec2 x = x_words2[(x_at + input_row(line) * row_words() + value / 2u) / 2u];
     const f16vec2 low = unpackFloat2x16(x.x), high = unpackFloat2x16(x.y);
     const vec4 w = WEIGHTS_BY * decode4(weight_row(line) + value / VALUES * BYTES, value % VALUES);
-    if (any(greaterThan(abs(w), vec4(LARGEST_HALF)))) beyond = 1u;
+    if (any(greaterThan(abs(w), vec4(LARGEST_HALF)))) atomicOr(beyond, 1u);
     xs[to] = low.x;
     xs[to + 1u] = low.y;
     xs[to + 2u] = high.x;
