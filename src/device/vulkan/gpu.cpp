@@ -31,7 +31,8 @@ Gpu::Gpu(std::shared_ptr<Instance> instance, PhysicalDevice physical)
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
   dots.shaderIntegerDotProduct = VK_TRUE;
   VkPhysicalDeviceVulkan12Features v12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
-  v12.shaderFloat16 = v12.vulkanMemoryModel = VK_TRUE;
+  // With the memory model, atomic operations of the other shaders need the scope of a device too.
+  v12.shaderFloat16 = v12.vulkanMemoryModel = v12.vulkanMemoryModelDeviceScope = VK_TRUE;
   MatrixFeatures matrices;
   matrices.cooperativeMatrix = VK_TRUE;
   VkPhysicalDeviceFeatures2 features{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};

@@ -117,7 +117,7 @@ bool features_of(const InstanceApi& api, VkPhysicalDevice device, const std::vec
   c.float16 = v12.shaderFloat16 == VK_TRUE;
   c.int8 = v12.shaderInt8 == VK_TRUE;
   c.int_dot = dots.shaderIntegerDotProduct == VK_TRUE;
-  c.memory_model = v12.vulkanMemoryModel == VK_TRUE;
+  c.memory_model = v12.vulkanMemoryModel == VK_TRUE && v12.vulkanMemoryModelDeviceScope == VK_TRUE;
   c.subgroup_size_control = sizes.subgroupSizeControl == VK_TRUE;
   c.full_subgroups = sizes.computeFullSubgroups == VK_TRUE;
   c.memory_budget = contains(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
