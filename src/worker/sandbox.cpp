@@ -29,11 +29,11 @@ const std::vector<int>& refused_calls() {
   static const std::vector<int> calls {
     SYS_execve, SYS_execveat, SYS_socket, SYS_socketpair, SYS_connect, SYS_bind, SYS_listen, SYS_accept,
         SYS_accept4, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_mount, SYS_umount2,
-        SYS_chroot, SYS_pivot_root, SYS_unshare, SYS_setns, SYS_truncate, SYS_ftruncate, SYS_unlinkat,
-        SYS_renameat2, SYS_mkdirat, SYS_mknodat, SYS_linkat, SYS_symlinkat, SYS_fchmod, SYS_fchmodat,
-        SYS_fchown, SYS_fchownat, SYS_bpf, SYS_keyctl, SYS_add_key, SYS_kexec_load, SYS_init_module,
-        SYS_finit_module, SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setresuid, SYS_setxattr,
-        SYS_perf_event_open, SYS_io_uring_setup, SYS_userfaultfd, SYS_open_by_handle_at, SYS_openat2,
+        SYS_chroot, SYS_pivot_root, SYS_unshare, SYS_setns, SYS_truncate, SYS_unlinkat, SYS_renameat2,
+        SYS_mkdirat, SYS_mknodat, SYS_linkat, SYS_symlinkat, SYS_fchmod, SYS_fchmodat, SYS_fchown,
+        SYS_fchownat, SYS_bpf, SYS_keyctl, SYS_add_key, SYS_kexec_load, SYS_init_module, SYS_finit_module,
+        SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setresuid, SYS_setxattr, SYS_perf_event_open,
+        SYS_io_uring_setup, SYS_userfaultfd, SYS_open_by_handle_at, SYS_openat2,
 #if defined(__x86_64__)
         SYS_fork, SYS_vfork, SYS_unlink, SYS_rename, SYS_renameat, SYS_mkdir, SYS_rmdir, SYS_mknod, SYS_link,
         SYS_symlink, SYS_chmod, SYS_chown, SYS_creat,
@@ -74,7 +74,12 @@ void refuse_flags(std::vector<sock_filter>& code, int number, uint32_t index, ui
   code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
 }
 
-std::vector<sock_filter> filter(uint32_t refused_flags) {
+void refuse(std::vector<sock_filter>& code, int number) {
+  code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 1));
+  code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM));
+}
+
+std::vector<sock_filter> filter(SandboxFor use, uint32_t refused_flags) {
   std::vector<sock_filter> code;
   code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)));
   code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, architecture, 1, 0));
@@ -84,10 +89,9 @@ std::vector<sock_filter> filter(uint32_t refused_flags) {
   code.push_back(BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1));  // the x32 doubles of all calls
   code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
 #endif
-  for (const int number : refused_calls()) {
-    code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 1));
-    code.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM));
-  }
+  for (const int number : refused_calls()) refuse(code, number);
+  // Drivers grow nameless files for their memory (lavapipe of Mesa 26); it takes a descriptor that writes.
+  if (use == SandboxFor::cpu) refuse(code, SYS_ftruncate);
 #if defined(__x86_64__)
   refuse_flags(code, SYS_open, 1, refused_flags);
 #endif
@@ -104,7 +108,7 @@ std::string enter_sandbox(SandboxFor use) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return std::string("no_new_privs: ") + std::strerror(errno);
   const bool devices = use == SandboxFor::gpu && write_only_devices();
-  std::vector<sock_filter> code = filter(devices ? creating : writing);
+  std::vector<sock_filter> code = filter(use, devices ? creating : writing);
   sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
   if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
     return std::string("seccomp: ") + std::strerror(errno);

@@ -17,7 +17,9 @@ std::unique_ptr<Device> open_first() { return module().open(0, {true}); }
 
 Variants float_variants() {
   const auto driver = module().driver(0);
-  return variants_of(driver->gpu.physical(), wished_variants());
+  Variants v = variants_of(driver->gpu.physical(), wished_variants());
+  v.matrix_prompts = false;
+  return v;
 }
 
 Variants integer_variants() {

@@ -22,6 +22,9 @@ TEST(VulkanVariants, AreAskedForByWords) {
   EXPECT_FALSE(*parse_variants("float,unrolled").integers);
   EXPECT_FALSE(*parse_variants("float,unrolled").compact);
   EXPECT_TRUE(*parse_variants("compact").compact);
+  EXPECT_FALSE(parse_variants("float,integer").matrices);
+  EXPECT_TRUE(parse_variants("integer,coopmat").matrices);
+  EXPECT_TRUE(*parse_variants("integer,coopmat").integers);
   try {
     parse_variants("float,fast");
     FAIL() << "there is no such variant";
@@ -29,6 +32,7 @@ TEST(VulkanVariants, AreAskedForByWords) {
     EXPECT_EQ(e.code, Code::bad_request);
     EXPECT_NE(e.message.find("'fast'"), std::string::npos);
     EXPECT_NE(e.remedy.find("integer"), std::string::npos);
+    EXPECT_NE(e.remedy.find("coopmat"), std::string::npos);
   }
 }
 
@@ -42,6 +46,13 @@ TEST(VulkanVariants, FollowFromTheDriver) {
       << "integers only where they were tried";
   EXPECT_EQ(variants_of(d, parse_variants("integer")), (Variants{true, true, true, false}));
   EXPECT_EQ(variants_of(d, parse_variants("plain,compact")), (Variants{false, false, false, true}));
+  EXPECT_THROW(variants_of(d, parse_variants("coopmat")), Error) << "the driver has no matrices that fit";
+  d.capabilities.matrices = MatrixTiling{16, 16, 16, 2, 2};
+  EXPECT_FALSE(variants_of(d, {}).matrix_prompts) << "matrices only where they were tried";
+  EXPECT_EQ(variants_of(d, parse_variants("coopmat")), (Variants{true, false, false, false, true}));
+  EXPECT_EQ(describe(variants_of(d, parse_variants("integer,coopmat"))),
+            "subgroup arithmetic, integer products for generation, cooperative matrices for prompts, "
+            "attention unrolled");
   d.description.kind = ModuleDeviceKind::cpu;
   EXPECT_TRUE(variants_of(d, {}).compact);
   EXPECT_FALSE(variants_of(d, parse_variants("unrolled")).compact);
@@ -70,6 +81,10 @@ TEST(VulkanVariants, ATrialDecidesAndItsOutcomeStays) {
     kept.write({bytes[0], std::byte{7}});
     all.subgroups = false;
     EXPECT_FALSE(measured_variants(driver, all, kept).subgroups);
+    // Nor what the driver has not.
+    kept.write({bytes[0], std::byte{8}});
+    EXPECT_EQ(measured_variants(driver, all, kept).matrix_prompts,
+              driver->gpu.capabilities().matrices.has_value());
   }
   before != nullptr ? ::setenv("XDG_CACHE_HOME", old.c_str(), 1) : ::unsetenv("XDG_CACHE_HOME");
   std::filesystem::remove_all(folder);
@@ -81,6 +96,7 @@ TEST(VulkanVariants, AreThoseOfTheDevice) {
   const auto exact = module().open(0, {true, 0});
   EXPECT_FALSE(static_cast<VulkanDevice&>(*exact).variants().integer_rows);
   EXPECT_FALSE(static_cast<VulkanDevice&>(*exact).variants().integer_prompts);
+  EXPECT_FALSE(static_cast<VulkanDevice&>(*exact).variants().matrix_prompts);
 }
 
 // Attention as GPUs get it: its loops unrolled, its sums in registers.

@@ -66,6 +66,18 @@ TEST(Sandbox, DevicesOfAGpuStayOpenable) {
   EXPECT_EQ(in_sandbox([] { return ::open("/dev/null", O_RDWR) >= 0 ? 0 : 1; }, SandboxFor::gpu), 0);
 }
 
+// lavapipe of Mesa 26 keeps a device's memory in a nameless file that it grows, and does not look whether it
+// could.
+TEST(Sandbox, DriversGrowNamelessFiles) {
+  const auto grow = [] {
+    const auto file = static_cast<int>(::syscall(SYS_memfd_create, "memory", 0));
+    return file < 0 ? -1 : ::ftruncate(file, 4096);
+  };
+  EXPECT_EQ(in_sandbox([&] { return grow() == 0 ? 0 : 1; }, SandboxFor::gpu), 0);
+  EXPECT_EQ(in_sandbox([&] { return refused(grow()); }), 0);
+  EXPECT_EQ(in_sandbox([] { return refused(::truncate("/dev/null", 0)); }, SandboxFor::gpu), 0);
+}
+
 TEST(Sandbox, ReadingAndThreadsStayAllowed) {
   EXPECT_EQ(in_sandbox([] { return ::open("/proc/self/maps", O_RDONLY) >= 0 ? 0 : 1; }), 0);
 #ifdef HEARTH_SANITIZED

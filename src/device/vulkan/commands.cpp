@@ -218,10 +218,10 @@ Command CommandMaker::make_op(const Logits& o) {
   const Buffer& results = device_.results();
   const Bound out = bound(results, 0, results.size());
   const WeightHome& home = device_.residence().weights[o.weight.id - 1];
-  ProductOptions options{home.rows, o.scale, o.soft_cap, Act1::none, o.bias ? with_bias : 0U, 0, {}};
+  ProductOptions options{home.rows, o.scale, o.soft_cap, Act1::none, o.bias ? with_bias : 0U, 0, {}, false};
   const GatherPush push{o.in.cols, in.at, rows.at, tables_.results, 0};
   return [push, s = set({{input_at, in.range}, {output_at, rows.range}}), p = pipeline("gather", {}),
-          r = rounding(rows, o.in.cols, {o.weight}),
+          r = rounding(rows, o.in.cols, {o.weight}, false),
           head = product(o.weight, {rows, out, vector(o.bias), {}}, options)](StepState& step) {
     if (step.results == 0) return;
     step.recorder.dispatch(p, s, &push, sizeof push, (push.cols + 127) / 128, step.results, 1,
@@ -246,8 +246,8 @@ Command CommandMaker::make_op(const Pool& o) {
     to = scratch(scratch_gathered(), uint64_t{layout_.rows} * o.in.cols * sizeof(float));
     push.y_at = to.at;
     classifier = product(o.classifier, {to, out, vector(o.bias), {}},
-                         {o.outputs, 1, 0, Act1::none, o.bias ? with_bias : 0U, 0, {}});
-    bytes = rounding(to, o.in.cols, {o.classifier});
+                         {o.outputs, 1, 0, Act1::none, o.bias ? with_bias : 0U, 0, {}, false});
+    bytes = rounding(to, o.in.cols, {o.classifier}, false);
   }
   return [push, mean, classifier, bytes, s = set({{input_at, in.range}, {output_at, to.range}}),
           p = pipeline("gather", {})](StepState& step) {

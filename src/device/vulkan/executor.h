@@ -78,11 +78,17 @@ class CommandMaker {
   VkDescriptorSet set(const std::vector<std::pair<uint32_t, Range>>& list, const KvGroup* kv = nullptr,
                       uint32_t layer = 0);
   std::shared_ptr<Product> product(Weight w, const Sources& sources, const ProductOptions& options);
-  // For products of these weights with `input`; one that does nothing where none of them is in integers.
-  std::shared_ptr<Rounding> rounding(const Bound& input, uint32_t cols,
-                                     std::initializer_list<Weight> weights);
+  // For products of these weights with `input`; one that does nothing where all of them are in floats.
+  // `halves`: as in ProductOptions.
+  std::shared_ptr<Rounding> rounding(const Bound& input, uint32_t cols, std::initializer_list<Weight> weights,
+                                     bool halves = true);
   Bound rounded() const { return scratch(scratch_rounded(), workspace_.rounded); }
   bool integers_for(Weight w) const;
+  // What products of this weight read: for rows that continue sequences, for rows of prompts.
+  enum class Narrow : uint8_t { none, bytes, halves };
+  Narrow narrow_rows(Weight w) const;
+  Narrow narrow_prompts(Weight w, bool halves) const;
+  VkPipeline tile(Narrow form, const std::string& type, uint32_t experts);
   VkPipeline pipeline(const std::string& name, std::initializer_list<uint32_t> constants) {
     return device_.driver().pipelines.get(name, constants);
   }

@@ -24,12 +24,13 @@ struct MixPush {
 Command CommandMaker::make_op(const Route& o) {
   const Bound scores = scratch(scratch_scores(), uint64_t{layout_.rows} * o.experts * sizeof(float));
   const Bound in = act(o.in), out = act(o.out);
-  ProductOptions options{o.experts, 1, 0, Act1::none, 0, 0, {}};
+  // The scores stay in floats: which experts are chosen hangs on small differences.
+  ProductOptions options{o.experts, 1, 0, Act1::none, 0, 0, {}, false};
   const RoutePush push{o.experts, o.used, scores.at,
                        out.at,    0,      (o.softmax_before ? 1U : 0U) | (o.renormalise ? 2U : 0U),
                        o.scale};
   const VkDescriptorSet s = set({{input_at, scores.range}, {output_at, out.range}});
-  return [push, s, r = rounding(in, o.in.cols, {o.router}),
+  return [push, s, r = rounding(in, o.in.cols, {o.router}, false),
           router = product(o.router, {in, scores, {}, {}}, options),
           p = pipeline("route", {})](StepState& step) {
     r->record(step);

@@ -24,11 +24,17 @@ Gpu::Gpu(std::shared_ptr<Instance> instance, PhysicalDevice physical)
   VkPhysicalDeviceSubgroupSizeControlFeatures sizes{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
   sizes.subgroupSizeControl = VK_TRUE;
+  sizes.computeFullSubgroups = c.full_subgroups ? VK_TRUE : VK_FALSE;
   VkPhysicalDeviceVulkan11Features v11{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
   v11.storageBuffer16BitAccess = VK_TRUE;
   VkPhysicalDeviceShaderIntegerDotProductFeatures dots{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
   dots.shaderIntegerDotProduct = VK_TRUE;
+  VkPhysicalDeviceVulkan12Features v12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+  // With the memory model, atomic operations of the other shaders need the scope of a device too.
+  v12.shaderFloat16 = v12.vulkanMemoryModel = v12.vulkanMemoryModelDeviceScope = VK_TRUE;
+  MatrixFeatures matrices;
+  matrices.cooperativeMatrix = VK_TRUE;
   VkPhysicalDeviceFeatures2 features{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
   features.features.shaderStorageBufferArrayDynamicIndexing = VK_TRUE;
   features.pNext = &v11;
@@ -43,7 +49,13 @@ Gpu::Gpu(std::shared_ptr<Instance> instance, PhysicalDevice physical)
   }
   if (c.int_dot) {
     *tail = &dots;
+    tail = &dots.pNext;
     if (!is13) extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+  }
+  if (c.matrices) {
+    *tail = &v12;
+    v12.pNext = &matrices;
+    extensions.push_back(matrix_extension);
   }
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
   info.pNext = &features;

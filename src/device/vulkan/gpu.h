@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "device/module.h"
 #include "device/vulkan/api.h"
+#include "device/vulkan/matrices.h"
 
 // The driver: what it offers, and one logical device of it.
 namespace hearth::vulkan {
@@ -16,9 +18,10 @@ namespace hearth::vulkan {
 struct Capabilities {
   uint32_t api_version = 0;
   bool storage16 = false, dynamic_indexing = false;  // needed
-  bool int_dot = false, float16 = false, int8 = false, cooperative_matrix = false;
-  bool subgroup_arithmetic = false, subgroup_size_control = false;
+  bool int_dot = false, float16 = false, int8 = false, memory_model = false;
+  bool subgroup_arithmetic = false, subgroup_size_control = false, full_subgroups = false;
   uint32_t subgroup = 0, subgroup_min = 0, subgroup_max = 0;
+  std::optional<MatrixTiling> matrices;  // cooperative matrices of a size that is used, with all they need
   bool memory_budget = false, timestamps = false;
   double timestamp_seconds = 0;  // per tick
   uint32_t timestamp_bits = 0;

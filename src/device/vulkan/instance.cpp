@@ -65,6 +65,7 @@ struct Properties {
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
   VkPhysicalDeviceShaderIntegerDotProductProperties dots{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES};
+  MatrixStages matrices;
   VkPhysicalDeviceVulkan11Properties v11{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
   VkPhysicalDeviceVulkan12Properties v12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES};
   VkPhysicalDeviceProperties2 all{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
@@ -86,7 +87,8 @@ void limits_of(const Properties& p, const VkPhysicalDeviceMemoryProperties& memo
   c.timestamp_seconds = static_cast<double>(l.timestampPeriod) * 1e-9;
 }
 
-void features_of(const InstanceApi& api, VkPhysicalDevice device, const std::vector<std::string>& extensions,
+// True if the driver has cooperative matrices.
+bool features_of(const InstanceApi& api, VkPhysicalDevice device, const std::vector<std::string>& extensions,
                  Capabilities& c) {
   VkPhysicalDeviceShaderIntegerDotProductFeatures dots{
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
@@ -103,16 +105,37 @@ void features_of(const InstanceApi& api, VkPhysicalDevice device, const std::vec
     *tail = &dots;
     tail = &dots.pNext;
   }
-  if (is13 || contains(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) *tail = &sizes;
+  if (is13 || contains(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
+    *tail = &sizes;
+    tail = &sizes.pNext;
+  }
+  MatrixFeatures matrices;
+  if (contains(extensions, matrix_extension)) *tail = &matrices;
   api.vkGetPhysicalDeviceFeatures2(device, &all);
   c.storage16 = v11.storageBuffer16BitAccess == VK_TRUE;
   c.dynamic_indexing = all.features.shaderStorageBufferArrayDynamicIndexing == VK_TRUE;
   c.float16 = v12.shaderFloat16 == VK_TRUE;
   c.int8 = v12.shaderInt8 == VK_TRUE;
   c.int_dot = dots.shaderIntegerDotProduct == VK_TRUE;
+  c.memory_model = v12.vulkanMemoryModel == VK_TRUE && v12.vulkanMemoryModelDeviceScope == VK_TRUE;
   c.subgroup_size_control = sizes.subgroupSizeControl == VK_TRUE;
+  c.full_subgroups = sizes.computeFullSubgroups == VK_TRUE;
   c.memory_budget = contains(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-  c.cooperative_matrix = contains(extensions, "VK_KHR_cooperative_matrix");
+  return matrices.cooperativeMatrix == VK_TRUE;
+}
+
+// What a driver says of subgroups and the matrices that they compute together.
+void subgroups_of(const Properties& p, const std::vector<MatrixProperty>& matrices, Capabilities& c) {
+  c.subgroup = p.v11.subgroupSize;
+  c.subgroup_min = p.sizes.minSubgroupSize;
+  c.subgroup_max = p.sizes.maxSubgroupSize;
+  c.subgroup_arithmetic = (p.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
+                          (p.v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
+  c.subgroup_size_control =
+      c.subgroup_size_control && (p.sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+  c.full_subgroups = c.full_subgroups && c.subgroup_size_control;
+  const bool computes = (p.matrices.cooperativeMatrixSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
+  if (computes && c.float16 && c.memory_model) c.matrices = choose_matrices(matrices, c.subgroup);
 }
 
 // Why no program can run on the device; empty if it can.
@@ -160,7 +183,7 @@ std::vector<std::string> feature_names(const Capabilities& c) {
   if (c.subgroup_arithmetic) names.emplace_back("subgroup");
   if (c.int_dot) names.emplace_back("int_dot");
   if (c.float16) names.emplace_back("float16");
-  if (c.cooperative_matrix) names.emplace_back("coopmat");
+  if (c.matrices) names.emplace_back("coopmat");
   if (c.memory_budget) names.emplace_back("memory_budget");
   return names;
 }
@@ -299,6 +322,7 @@ std::vector<PhysicalDevice> Instance::devices() const {
     api_.vkGetPhysicalDeviceProperties2(handle, &p.all);
     Capabilities& c = d.capabilities;
     c.api_version = p.all.properties.apiVersion;
+    std::vector<MatrixProperty> matrices;
     const bool pci = contains(extensions, VK_EXT_PCI_BUS_INFO_EXTENSION_NAME);
     if (c.api_version >= VK_API_VERSION_1_2) {
       p.all.pNext = &p.v11;
@@ -311,8 +335,10 @@ std::vector<PhysicalDevice> Instance::devices() const {
       const bool is13 = c.api_version >= VK_API_VERSION_1_3;
       if (pci) chain(p.pci);
       if (is13 || contains(extensions, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) chain(p.sizes);
+      if (contains(extensions, matrix_extension)) chain(p.matrices);
       api_.vkGetPhysicalDeviceProperties2(handle, &p.all);
-      features_of(api_, handle, extensions, c);
+      if (features_of(api_, handle, extensions, c))
+        matrices = matrix_properties(global_.vkGetInstanceProcAddr, instance_, handle);
     }
     VkPhysicalDeviceMemoryProperties2 memory{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
     api_.vkGetPhysicalDeviceMemoryProperties2(handle, &memory);
@@ -320,11 +346,7 @@ std::vector<PhysicalDevice> Instance::devices() const {
     d.properties = p.all.properties;
     std::memcpy(d.cache_id, p.all.properties.pipelineCacheUUID, VK_UUID_SIZE);
     limits_of(p, d.memory, c);
-    c.subgroup = p.v11.subgroupSize;
-    c.subgroup_min = p.sizes.minSubgroupSize;
-    c.subgroup_max = p.sizes.maxSubgroupSize;
-    c.subgroup_arithmetic = (p.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
-                            (p.v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
+    subgroups_of(p, matrices, c);
     c.queue_family = compute_family(api_, handle, c);
     d.description = description_of(p, c, pci, devices.size());
     d.description.heaps = heaps_of(api_, handle, c.memory_budget);

@@ -40,8 +40,8 @@ std::unique_ptr<Device> VulkanModule::open(uint32_t index, const OpenOptions& op
   // A processor has no dot products of its own to find, and takes seconds to compile for a trial.
   const bool gpu = opened->gpu.physical().description.kind != ModuleDeviceKind::cpu;
   if (options.exact) {
-    variants.integer_rows = variants.integer_prompts = false;
-  } else if (gpu && !wish.plain && !wish.integers) {
+    variants.integer_rows = variants.integer_prompts = variants.matrix_prompts = false;
+  } else if (gpu && !wish.plain && !wish.integers && !wish.matrices) {
     variants = measured_variants(opened, variants, opened->choice);
   }
   return std::make_unique<VulkanDevice>(opened, variants, Clock::usual_aim / (1U << options.halvings));

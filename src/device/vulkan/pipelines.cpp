@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "device/vulkan/spirv_matrix.h"
 
 namespace hearth::vulkan {
 
@@ -54,11 +55,16 @@ VkPipeline Pipelines::get(const std::string& name, std::initializer_list<uint32_
   return pipeline = make(*found, {constants.begin(), constants.size()});
 }
 
+bool multiplies_matrices(const Shader& shader) { return shader.name.starts_with("tile_matrix."); }
+
 VkPipeline Pipelines::make(const Shader& shader, std::span<const uint32_t> constants) {
   const DeviceApi& api = gpu_.api();
   VkShaderModuleCreateInfo code{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
-  code.codeSize = shader.code.size_bytes();
-  code.pCode = shader.code.data();
+  const bool matrices = multiplies_matrices(shader);
+  const std::vector<uint32_t> translated = matrices ? khr_matrices(shader.code) : std::vector<uint32_t>();
+  const std::span<const uint32_t> words = matrices ? translated : shader.code;
+  code.codeSize = words.size_bytes();
+  code.pCode = words.data();
   VkShaderModule module = nullptr;
   check(api.vkCreateShaderModule(gpu_.handle(), &code, nullptr, &module), "vkCreateShaderModule");
   std::vector<VkSpecializationMapEntry> entries;
@@ -72,15 +78,18 @@ VkPipeline Pipelines::make(const Shader& shader, std::span<const uint32_t> const
   info.stage.pName = "main";
   info.stage.pSpecializationInfo = &special;
   info.layout = layout_;
-  // Sums of a subgroup depend on its size; a driver that may choose must not choose per pipeline.
+  // Sums of a subgroup depend on its size, and so does how subgroups divide a tile; a driver that may choose
+  // must not choose per pipeline.
   VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size{
       VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO};
   const Capabilities& c = gpu_.capabilities();
-  if (shader.name.find("_subgroup") != std::string_view::npos && c.subgroup_size_control &&
-      c.subgroup_min < c.subgroup_max) {
+  const bool subgroups = matrices || shader.name.find("_subgroup") != std::string_view::npos;
+  if (subgroups && c.subgroup_size_control && c.subgroup_min < c.subgroup_max) {
     size.requiredSubgroupSize = c.subgroup;
     info.stage.pNext = &size;
   }
+  if (matrices && c.full_subgroups)
+    info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
   VkPipeline pipeline = nullptr;
   const VkResult result = api.vkCreateComputePipelines(gpu_.handle(), cache_, 1, &info, nullptr, &pipeline);
   api.vkDestroyShaderModule(gpu_.handle(), module, nullptr);

@@ -19,6 +19,8 @@ struct Shader {
   std::span<const uint32_t> code;
 };
 std::span<const Shader> shaders();
+// Is it one with cooperative matrices, which is translated before a driver sees it (spirv_matrix.h)?
+bool multiplies_matrices(const Shader& shader);
 
 // Bindings of every pipeline. The cache is an array, for layers larger than a binding may be.
 enum Binding : uint32_t {

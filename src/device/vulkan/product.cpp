@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace hearth::vulkan {
 namespace {
 
@@ -15,20 +17,24 @@ uint32_t rows_of_aim(StepState& step, Pace pace, double units_per_row, uint32_t 
 }
 
 void CommandMaker::Rounding::record(StepState& step) const {
-  const uint32_t first = exact ? 0 : step.exact, end = prompt ? step.rows : step.exact;
-  if (first < end) round(step, first, end - first);
+  if (exact == prompt) return round(step, 0, step.rows, exact);
+  // Bytes of the first rows end before halves of the others begin: a row of halves is the longer one.
+  round(step, 0, step.exact, exact);
+  round(step, step.exact, step.rows - step.exact, prompt);
 }
 
 void CommandMaker::Rounding::record(StepState& step, uint32_t first, uint32_t rows, RowKind kind) const {
-  if (kind == RowKind::exact ? exact : prompt) round(step, first, rows);
+  round(step, first, rows, kind == RowKind::exact ? exact : prompt);
 }
 
-void CommandMaker::Rounding::round(StepState& step, uint32_t first, uint32_t rows) const {
+void CommandMaker::Rounding::round(StepState& step, uint32_t first, uint32_t rows, Narrow form) const {
+  if (form == Narrow::none || rows == 0) return;
   Push p = push;
   p.first_row = first;
   p.rows = rows;
-  const uint32_t groups = (rows * (p.cols / 32) + 63) / 64, x = std::min(groups, 32768U);
-  step.recorder.dispatch(pipeline, set, &p, sizeof p, x, x == 0 ? 0 : (groups + x - 1) / x, 1,
+  const bool whole_rows = form == Narrow::halves;
+  const uint32_t groups = whole_rows ? rows : (rows * (p.cols / 32) + 63) / 64, x = std::min(groups, 32768U);
+  step.recorder.dispatch(whole_rows ? halves : bytes, set, &p, sizeof p, x, (groups + x - 1) / x, 1,
                          {Pace::other, 4.0 * rows * p.cols});
   step.recorder.barrier();
 }
@@ -100,28 +106,50 @@ bool CommandMaker::integers_for(Weight w) const {
   return w && multiplies_integers(device_.residence().weights[w.id - 1].type);
 }
 
-std::shared_ptr<CommandMaker::Rounding> CommandMaker::rounding(const Bound& input, uint32_t cols,
-                                                               std::initializer_list<Weight> weights) {
-  auto made = std::make_shared<Rounding>();
+CommandMaker::Narrow CommandMaker::narrow_rows(Weight w) const {
+  return device_.variants().integer_rows && integers_for(w) ? Narrow::bytes : Narrow::none;
+}
+
+CommandMaker::Narrow CommandMaker::narrow_prompts(Weight w, bool halves) const {
   const Variants& v = device_.variants();
-  const bool any = std::any_of(weights.begin(), weights.end(), [this](Weight w) { return integers_for(w); });
-  made->exact = any && v.integer_rows;
-  made->prompt = any && v.integer_prompts;
-  if (!made->exact && !made->prompt) return made;
+  if (v.matrix_prompts && halves && w && layout_.rows > 1) return Narrow::halves;
+  return v.integer_prompts && integers_for(w) ? Narrow::bytes : Narrow::none;
+}
+
+std::shared_ptr<CommandMaker::Rounding> CommandMaker::rounding(const Bound& input, uint32_t cols,
+                                                               std::initializer_list<Weight> weights,
+                                                               bool halves) {
+  auto made = std::make_shared<Rounding>();
+  for (const Weight w : weights) {
+    made->exact = std::max(made->exact, narrow_rows(w));
+    made->prompt = std::max(made->prompt, narrow_prompts(w, halves));
+  }
+  const auto needs = [&](Narrow form) { return made->exact == form || made->prompt == form; };
+  if (!needs(Narrow::bytes) && !needs(Narrow::halves)) return made;
   const Bound out = rounded();
   made->push = {cols, input.at, out.at, 0, 0};
   made->set = set({{input_at, input.range}, {output_at, out.range}});
-  made->pipeline = pipeline("round", {});
+  if (needs(Narrow::bytes)) made->bytes = pipeline("round", {});
+  if (needs(Narrow::halves)) made->halves = pipeline("halve", {});
   return made;
+}
+
+VkPipeline CommandMaker::tile(Narrow form, const std::string& type, uint32_t experts) {
+  if (form != Narrow::halves) {
+    return pipeline((form == Narrow::bytes ? "tile_integer" : "tile") + type, {experts});
+  }
+  const auto& m = device_.driver().gpu.capabilities().matrices;
+  if (!m) throw Error(Code::bug, "the driver has no cooperative matrices", "report this");
+  return pipeline("tile_matrix" + type, {experts, m->m, m->n, m->k, m->grid_m, m->grid_n});
 }
 
 std::shared_ptr<CommandMaker::Product> CommandMaker::product(Weight w, const Sources& s,
                                                              const ProductOptions& o) {
   const WeightHome& home = device_.residence().weights[w.id - 1];
   const Variants& v = device_.variants();
-  const bool integers = integers_for(w), integer_rows = integers && v.integer_rows,
-             integer_prompts = integers && v.integer_prompts;
-  const Bound bytes = integer_rows || integer_prompts ? rounded() : Bound{};
+  const Narrow rows = narrow_rows(w), prompts = narrow_prompts(w, o.halves);
+  const bool few = rows != Narrow::none, many = prompts != Narrow::none;
+  const Bound narrow = few || many ? rounded() : Bound{};
   auto made = std::make_shared<Product>();
   const auto bindings_of = [&](const WeightPart& p, const Bound& input, const Bound& second) {
     std::vector<std::pair<uint32_t, Range>> list{
@@ -130,12 +158,12 @@ std::shared_ptr<CommandMaker::Product> CommandMaker::product(Weight w, const Sou
     if (second.range.buffer != nullptr) list.emplace_back(second_at, second.range);
     return set(list);
   };
-  const Bound &row_input = integer_rows ? bytes : s.input, &prompt_input = integer_prompts ? bytes : s.input;
+  const Bound &row_input = few ? narrow : s.input, &prompt_input = many ? narrow : s.input;
   const Bound& prompt_second = o.used > 0 ? o.groups : s.second;
-  const bool alike = integer_rows == integer_prompts && o.used == 0;
+  const bool alike = few == many && o.used == 0;
   for (const WeightPart& p : home.parts) {
-    const VkDescriptorSet rows = bindings_of(p, row_input, s.second);
-    made->pieces.push_back({rows, alike ? rows : bindings_of(p, prompt_input, prompt_second), p});
+    const VkDescriptorSet exact = bindings_of(p, row_input, s.second);
+    made->pieces.push_back({exact, alike ? exact : bindings_of(p, prompt_input, prompt_second), p});
   }
   ProductPush& push = made->exact_push;
   push.cols = home.cols;
@@ -155,12 +183,12 @@ std::shared_ptr<CommandMaker::Product> CommandMaker::product(Weight w, const Sou
   made->prompt_push.other_at = made->prompt_push.route_at = prompt_second.at;
   const std::string type = "." + shader_type(home.type);
   const std::string gemv =
-      std::string(integer_rows ? "gemv_integer" : "gemv") + (v.subgroups ? "_subgroup" : "") + type;
+      std::string(few ? "gemv_integer" : "gemv") + (v.subgroups ? "_subgroup" : "") + type;
   const uint32_t experts = o.used > 0 ? 1 : 0;
   made->one = pipeline(gemv, {threads, 1, experts});
   if (layout_.rows == 1) return made;  // the kernels for several rows are of no use
   if (o.used == 0) made->four = pipeline(gemv, {threads, gemv_cols, 0});
-  made->tile = pipeline((integer_prompts ? "tile_integer" : "tile") + type, {experts});
+  made->tile = tile(prompts, type, experts);
   return made;
 }
 

@@ -27,9 +27,9 @@ struct CommandMaker::Rounding {
     uint32_t cols = 0, x_at = 0, y_at = 0, first_row = 0, rows = 0;
   };
   VkDescriptorSet set = nullptr;
-  VkPipeline pipeline = nullptr;
+  VkPipeline bytes = nullptr, halves = nullptr;
   Push push;
-  bool exact = false, prompt = false;  // which kinds of rows need it
+  Narrow exact = Narrow::none, prompt = Narrow::none;  // what each kind of rows needs
 
   // Rows of the step.
   void record(StepState& step) const;
@@ -37,7 +37,7 @@ struct CommandMaker::Rounding {
   void record(StepState& step, uint32_t first, uint32_t rows, RowKind kind) const;
 
  private:
-  void round(StepState& step, uint32_t first, uint32_t rows) const;
+  void round(StepState& step, uint32_t first, uint32_t rows, Narrow form) const;
 };
 
 struct CommandMaker::ProductOptions {
@@ -45,8 +45,9 @@ struct CommandMaker::ProductOptions {
   float scale = 1, soft_cap = 0;
   Act1 act = Act1::none;
   uint32_t flags = 0;
-  uint32_t used = 0;  // experts per row; 0: one matrix
-  Bound groups;       // with experts: the pairs of prompts by expert
+  uint32_t used = 0;   // experts per row; 0: one matrix
+  Bound groups;        // with experts: the pairs of prompts by expert
+  bool halves = true;  // in half precision where prompts are: not what chooses experts or has no prompt rows
 };
 
 // x·Wᵀ prepared: descriptor sets per part of the matrix, for each kind of rows.

@@ -11,7 +11,7 @@
 namespace hearth::vulkan {
 namespace {
 
-constexpr uint32_t prompt_rows = 64, format = 1;
+constexpr uint32_t prompt_rows = 64, format = 2;
 constexpr int passes = 4;
 // Rounding to bytes loses less than a fiftieth of the largest result; what is wrong loses much more.
 constexpr double tolerance = 0.05;
@@ -119,9 +119,23 @@ bool alike(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::isfinite(difference) && difference <= tolerance * largest;
 }
 
+// Are prompts right with `variants`, and faster than `seconds`? A driver that offers matrices and has no
+// compiler for them is left without.
+bool better(const std::shared_ptr<Driver>& driver, const Variants& variants, const Setup& work,
+            const Outcome& plain, double seconds) {
+  try {
+    const Outcome o = try_one(driver, variants, work);
+    return alike(plain.prompt, o.prompt) && o.prompt_seconds < seconds;
+  } catch (const Error& e) {
+    if (e.code != Code::unsupported) throw;
+    return false;
+  }
+}
+
 // The outcome on disk: a byte for the format, and one with a bit per variant.
 std::vector<std::byte> packed(const Variants& v) {
-  const unsigned bits = (v.subgroups ? 1U : 0U) | (v.integer_rows ? 2U : 0U) | (v.integer_prompts ? 4U : 0U);
+  const unsigned bits = (v.subgroups ? 1U : 0U) | (v.integer_rows ? 2U : 0U) | (v.integer_prompts ? 4U : 0U) |
+                        (v.matrix_prompts ? 8U : 0U);
   return {static_cast<std::byte>(format), static_cast<std::byte>(bits)};
 }
 
@@ -132,7 +146,7 @@ Variants try_variants(const std::shared_ptr<Driver>& driver, const Variants& var
   const bool gpu = driver->gpu.physical().description.kind != ModuleDeviceKind::cpu;
   const Setup work = make_setup(gpu ? 2048 : 256);
   Variants best = variants;
-  best.subgroups = best.integer_rows = best.integer_prompts = false;
+  best.subgroups = best.integer_rows = best.integer_prompts = best.matrix_prompts = false;
   Outcome plain = try_one(driver, best, work);
   double row = plain.row_seconds, prompt = plain.prompt_seconds;
   if (variants.subgroups) {
@@ -150,6 +164,13 @@ Variants try_variants(const std::shared_ptr<Driver>& driver, const Variants& var
     const Outcome o = try_one(driver, v, work);
     best.integer_rows = alike(plain.row, o.row) && o.row_seconds < row;
     best.integer_prompts = alike(plain.prompt, o.prompt) && o.prompt_seconds < prompt;
+    if (best.integer_prompts) prompt = o.prompt_seconds;
+  }
+  if (driver->gpu.capabilities().matrices) {
+    Variants v = best;
+    v.matrix_prompts = true;
+    best.matrix_prompts = better(driver, v, work, plain, prompt);
+    best.integer_prompts = best.integer_prompts && !best.matrix_prompts;
   }
   return best;
 }
@@ -168,6 +189,7 @@ Variants measured_variants(const std::shared_ptr<Driver>& driver, const Variants
   v.subgroups = variants.subgroups && (bits & 1U) != 0;
   v.integer_rows = dots && (bits & 2U) != 0;
   v.integer_prompts = dots && (bits & 4U) != 0;
+  v.matrix_prompts = driver->gpu.capabilities().matrices && (bits & 8U) != 0;
   return v;
 }
 

@@ -17,11 +17,13 @@ void take_word(VariantWish& wish, std::string_view word) {
     wish.integers = false;
   } else if (word == "float" || word == "integer") {
     wish.integers = word == "integer";
+  } else if (word == "coopmat") {
+    wish.matrices = true;
   } else if (word == "compact" || word == "unrolled") {
     wish.compact = word == "compact";
   } else {
     throw Error(Code::bad_request, fmt::format("HEARTH_VULKAN_VARIANTS: '{}' is no variant", word),
-                "use some of plain, float, integer, compact, unrolled, separated by commas");
+                "use some of plain, float, integer, coopmat, compact, unrolled, separated by commas");
   }
 }
 
@@ -50,20 +52,31 @@ Variants variants_of(const PhysicalDevice& device, const VariantWish& wish) {
                             device.description.description),
                 "leave 'integer' out of HEARTH_VULKAN_VARIANTS, or update the driver");
   }
+  if (wish.matrices && !c.matrices) {
+    throw Error(Code::unsupported,
+                fmt::format("{} has no cooperative matrices of halves summed in floats "
+                            "(VK_KHR_cooperative_matrix)",
+                            device.description.description),
+                "leave 'coopmat' out of HEARTH_VULKAN_VARIANTS, or update the driver");
+  }
   Variants v;
   v.subgroups = c.subgroup_arithmetic && !wish.plain;
   v.integer_rows = v.integer_prompts = wish.integers.value_or(false);
+  v.matrix_prompts = wish.matrices;
   v.compact = wish.compact.value_or(device.description.kind == ModuleDeviceKind::cpu);
   return v;
 }
 
 std::string describe(const Variants& v) {
   const std::string sums = v.subgroups ? "subgroup arithmetic" : "sums in shared memory";
-  const char* integers = v.integer_rows && v.integer_prompts ? "integer products"
-                         : v.integer_rows                    ? "integer products for generation"
-                         : v.integer_prompts                 ? "integer products for prompts"
-                                                             : "float products";
-  return fmt::format("{}, {}, attention {}", sums, integers, v.compact ? "compact" : "unrolled");
+  const bool prompts = v.integer_prompts && !v.matrix_prompts;
+  const char* integers = v.integer_rows && prompts ? "integer products"
+                         : v.integer_rows          ? "integer products for generation"
+                         : prompts                 ? "integer products for prompts"
+                                                   : "float products";
+  return fmt::format("{}, {}{}, attention {}", sums, integers,
+                     v.matrix_prompts ? ", cooperative matrices for prompts" : "",
+                     v.compact ? "compact" : "unrolled");
 }
 
 }  // namespace hearth::vulkan

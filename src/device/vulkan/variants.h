@@ -14,7 +14,8 @@ struct Variants {
   // Products in 8-bit integers where the type of the weights allows it: of rows that continue a sequence, of
   // rows of prompts. Else in floats.
   bool integer_rows = false, integer_prompts = false;
-  bool compact = false;  // attention with its loops kept, for drivers that compile for the CPU
+  bool compact = false;         // attention with its loops kept, for drivers that compile for the CPU
+  bool matrix_prompts = false;  // prompts in halves by cooperative matrices, whatever integer_prompts says
   friend bool operator==(const Variants&, const Variants&) = default;
 };
 
@@ -22,16 +23,18 @@ struct Variants {
 struct VariantWish {
   bool plain = false;            // neither subgroup arithmetic nor integers
   std::optional<bool> integers;  // integer products, or none
+  bool matrices = false;         // cooperative matrices for prompts
   std::optional<bool> compact;   // attention's loops kept, or unrolled
 };
 
-// Words separated by commas: plain, float, integer, compact, unrolled. Throws Error(bad_request) for others.
+// Words separated by commas: plain, float, integer, coopmat, compact, unrolled. Throws Error(bad_request) for
+// others.
 VariantWish parse_variants(std::string_view words);
 // HEARTH_VULKAN_VARIANTS.
 VariantWish wished_variants();
 
-// What the device can do of it, integers only where they are asked for. Throws Error(unsupported) where the
-// driver lacks what is asked for.
+// What the device can do of it, integers and cooperative matrices only where they are asked for. Throws
+// Error(unsupported) where the driver lacks what is asked for.
 Variants variants_of(const PhysicalDevice& device, const VariantWish& wish);
 
 // "subgroup arithmetic, integers for prompts", for logs.

@@ -21,22 +21,24 @@ struct Measure {
 
   static void grow(uint64_t& part, uint64_t bytes) { part = std::max(part, bytes); }
 
-  // The input of products, where one of them may be computed in integers. Which kernels a device chooses does
-  // not change the plan.
-  void round(uint32_t cols, uint64_t count, std::initializer_list<Weight> weights) const {
+  // The input of products, where one of them may be computed in integers, and with `halves`, those with
+  // prompts, by cooperative matrices. Which kernels a device chooses does not change the plan.
+  void round(uint32_t cols, uint64_t count, std::initializer_list<Weight> weights, bool halves) const {
     for (const Weight weight : weights) {
-      if (weight && multiplies_integers(program.weights[weight.id - 1].type))
-        grow(w.rounded, align_up(count * rounded_words(cols) * sizeof(uint32_t), 256));
+      if (!weight) continue;
+      const bool bytes = multiplies_integers(program.weights[weight.id - 1].type);
+      const uint32_t words = halves ? halved_words(cols) : bytes ? rounded_words(cols) : 0;
+      grow(w.rounded, align_up(count * words * sizeof(uint32_t), 256));
     }
   }
 
   void operator()(const Embed& o) const { grow(w.embedded, floats(rows * o.out.cols)); }
   void operator()(const Norm&) const {}
-  void operator()(const Linear& o) const { round(o.in.cols, rows, {o.weight}); }
+  void operator()(const Linear& o) const { round(o.in.cols, rows, {o.weight}, rows > 1); }
   void operator()(const Combine&) const {}
-  void operator()(const Gated& o) const { round(o.in.cols, rows, {o.gate, o.up}); }
+  void operator()(const Gated& o) const { round(o.in.cols, rows, {o.gate, o.up}, rows > 1); }
   void operator()(const Qkv& o) const {
-    round(o.in.cols, rows, {o.wq, o.wk, o.wv});
+    round(o.in.cols, rows, {o.wq, o.wk, o.wv}, rows > 1);
     grow(w.keys, floats(rows * o.heads.kv_heads * o.heads.k_size));
     grow(w.values, floats(rows * o.heads.kv_heads * o.heads.v_size));
   }
@@ -45,24 +47,24 @@ struct Measure {
                          (o.heads.v_size + 2)));
   }
   void operator()(const Route& o) const {
-    round(o.in.cols, rows, {o.router});
+    round(o.in.cols, rows, {o.router}, false);
     grow(w.scores, floats(rows * o.experts));
   }
   void operator()(const Experts& o) const {
     const uint64_t pairs = std::min<uint64_t>(rows, expert_rows) * o.used;
     grow(w.hidden, floats(pairs * o.hidden));
     grow(w.mixed, floats(pairs * o.out.cols));
-    round(o.in.cols, rows, {o.gate, o.up});
-    round(o.hidden, pairs, {o.down});
+    round(o.in.cols, rows, {o.gate, o.up}, rows > 1);
+    round(o.hidden, pairs, {o.down}, rows > 1);
     const auto stack = static_cast<uint32_t>(program.weights[o.gate.id - 1].shape.stack);
     grow(w.groups, floats(pairs + 1 + 3 * uint64_t{most_tiles(static_cast<uint32_t>(pairs), stack)}));
   }
   void operator()(const Logits& o) const {
-    round(o.in.cols, rows, {o.weight});
+    round(o.in.cols, rows, {o.weight}, false);
     grow(w.gathered, floats(rows * o.in.cols));
   }
   void operator()(const Pool& o) const {
-    round(o.in.cols, rows, {o.classifier});
+    round(o.in.cols, rows, {o.classifier}, false);
     grow(w.gathered, floats(rows * o.in.cols));
   }
   void operator()(const Transfer& o) const {
@@ -109,6 +111,7 @@ StepTables step_tables(const Program& program, uint32_t rows) {
 }
 
 uint32_t rounded_words(uint32_t cols) { return cols / 4 + (cols / 32 + 3) / 4 * 4; }
+uint32_t halved_words(uint32_t cols) { return cols / 2 + 4; }
 
 uint32_t most_tiles(uint32_t pairs, uint32_t experts) { return std::min(pairs, experts) + pairs / 64; }
 

@@ -12,7 +12,7 @@ struct Workspace {
   uint64_t hidden = 0, mixed = 0;  // of Experts, [pairs × hidden], [pairs × width]
   uint64_t gathered = 0;           // rows whose results are wanted
   uint64_t parts = 0;              // chunks of attention of the exact rows
-  uint64_t rounded = 0;            // activations as bytes, of the operation under way
+  uint64_t rounded = 0;            // activations as bytes or halves, of the operation under way
   uint64_t groups = 0;             // pairs of a row and an expert, put together by expert
   uint64_t steps = 0;              // the step's tables
   // Near the CPU:
@@ -33,6 +33,8 @@ uint32_t rows_of(const Program& program, uint64_t bytes);
 inline constexpr uint32_t expert_rows = 256;
 // Words of a row of rounded activations (shaders/product.glsl).
 uint32_t rounded_words(uint32_t cols);
+// Of a row of halved ones, which is longer.
+uint32_t halved_words(uint32_t cols);
 // Tiles of `pairs` pairs that are put together by expert, at most (shaders/group.glsl).
 uint32_t most_tiles(uint32_t pairs, uint32_t experts);
 

@@ -12,6 +12,14 @@ int signed_dot(int a, int b, spirv_literal int format);
 int dot4(uint a, uint b) { return signed_dot(int(a), int(b), 0); }
 #endif
 
+#ifdef MATRIX
+// The oldest glslc knows NVIDIA's cooperative matrices only; spirv_matrix.cpp makes those of Khronos of them.
+#extension GL_NV_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#endif
+
 // Bindings are the same for every shader (pipelines.h lists them): 0 weights, 1 input, 2 output, 3 vector (bias or
 // gain), 4 second input, 5 the step's tables, 6 the cache. Each shader declares those that it uses.
 

@@ -4,12 +4,15 @@
 // that a thread which takes both reads these once.
 // A type that can be multiplied as integers also has levels4(at, e), four levels as signed bytes, and scales(at, e), scale
 // and minimum of the GROUP of values to which e belongs: value = scale · level − minimum; without MINIMA the latter is 0.
-// INTEGER: the input is what round.glsl made of the activations.
+// INTEGER: the input is what round.glsl made of the activations; MATRIX: what halve.glsl made of them.
 layout(binding = 0) readonly buffer Weights32 { uint w32[]; };
 layout(binding = 0) readonly buffer Weights16 { uint16_t w16[]; };
 #ifdef INTEGER
 layout(binding = 1) readonly buffer Rounded { uint x_words[]; };
 layout(binding = 1) readonly buffer Rounded4 { uvec4 x_words4[]; };
+#elif defined(MATRIX)
+layout(binding = 1) readonly buffer Halved { uint x_words[]; };
+layout(binding = 1) readonly buffer Halved2 { uvec2 x_words2[]; };
 #else
 layout(binding = 1) readonly buffer Input { vec4 x4[]; };
 #endif
@@ -53,6 +56,10 @@ float scale_of(uint x_row, uint column) { return uintBitsToFloat(x_words[x_row +
 int sum_of_bytes(uvec4 x) {
   return dot4(x.x, 0x01010101u) + dot4(x.y, 0x01010101u) + dot4(x.z, 0x01010101u) + dot4(x.w, 0x01010101u);
 }
+#elif defined(MATRIX)
+// A row of halved activations: two a word, then a float, the row's scale, padded to whole uvec4.
+uint row_words() { return cols / 2u + 4u; }
+float scale_of(uint x_row) { return uintBitsToFloat(x_words[x_row + cols / 2u]); }
 #endif
 
 // Of a product with experts: the row is a pair of a row and one of its experts.

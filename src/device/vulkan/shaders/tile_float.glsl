@@ -1,13 +1,14 @@
-// Floats: 17 KiB of shared memory.
+// Floats: 17 KiB of shared memory. A thread sums 8 × 4 results.
 shared float xs[DEPTH * STRIDE];
 shared float ws[DEPTH * STRIDE];
+float acc[32];
 
-void load(uint k, uint n0) {
+void load(uint k) {
   const uint t = gl_LocalInvocationID.x;
   [[unroll]] for (uint i = 0; i < 4; ++i) {
     uint at = t + 128u * i, line = at / 8u, k4 = at % 8u * 4u, value = k + k4;
     vec4 x = x4[x_at / 4u + (input_row(line) * cols + value) / 4u];
-    vec4 w = decode4(weight_row(line, n0) + value / VALUES * BYTES, value % VALUES);
+    vec4 w = decode4(weight_row(line) + value / VALUES * BYTES, value % VALUES);
     [[unroll]] for (uint j = 0; j < 4; ++j) {
       xs[(k4 + j) * STRIDE + line] = x[j];
       ws[(k4 + j) * STRIDE + line] = w[j];

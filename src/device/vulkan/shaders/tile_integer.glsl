@@ -1,21 +1,22 @@
 // Integers: words of four bytes, and a scale per 32 columns of an activation row and per group of a weight row; 6 KiB of
-// shared memory.
+// shared memory. A thread sums 8 × 4 results.
 const uint PARTS = DEPTH / GROUP, WORDS = GROUP / 4u;  // groups of the depth, words of a group
 shared uint xs[DEPTH / 4u * STRIDE];
 shared uint ws[DEPTH / 4u * STRIDE];
 shared float x_scales[TILE], x_sums[PARTS * TILE];
 shared vec2 w_scales[PARTS * TILE];
+float acc[32];
 
-void load(uint k, uint n0) {
+void load(uint k) {
   const uint t = gl_LocalInvocationID.x;
   [[unroll]] for (uint i = 0; i < 4; ++i) {
     uint at = t + 128u * i, line = at / 8u, word = at % 8u, value = k + 4u * word;
     xs[word * STRIDE + line] = x_words[x_at + input_row(line) * row_words() + value / 4u];
-    ws[word * STRIDE + line] = levels4(weight_row(line, n0) + value / VALUES * BYTES, value % VALUES);
+    ws[word * STRIDE + line] = levels4(weight_row(line) + value / VALUES * BYTES, value % VALUES);
   }
   if (t < PARTS * TILE) {
     uint line = t % TILE, part = t / TILE, value = k + part * GROUP, x_row = x_at + input_row(line) * row_words();
-    w_scales[t] = scales(weight_row(line, n0) + value / VALUES * BYTES, value % VALUES);
+    w_scales[t] = scales(weight_row(line) + value / VALUES * BYTES, value % VALUES);
     if (part == 0u) x_scales[line] = scale_of(x_row, k);
     if (MINIMA) {
       int sum = 0;
