@@ -37,9 +37,9 @@ class AttendStage final : public Stage {
   static constexpr uint32_t most_queries = 16;
   static constexpr uint64_t line = 64;
 
-  // A head's keys or values in one page. Memory is slower than the kernels for types without blocks: these
-  // take a page in parts, and ask for as much of what comes next before each. Blocks take longer to unpack
-  // than they take to arrive.
+  // A head's keys or values in one page. Pages lie anywhere, so that the processor cannot foresee the next:
+  // it is asked for before this one is worked on. Kernels for types without blocks take a page in parts, and
+  // ask for as much each time; for blocks they have work to do per call.
   struct PageSide {
     const std::byte* rows = nullptr;
     uint64_t row_bytes = 0;
@@ -48,8 +48,7 @@ class AttendStage final : public Stage {
     template <class F>
     void in_parts(uint32_t tokens, const PageSide& next, F&& work) const {
       for (uint32_t t = 0; t < tokens; t += part) {
-        for (uint64_t i = t * next.row_bytes; part < page_tokens && i < (t + part) * next.row_bytes;
-             i += line)
+        for (uint64_t i = t * next.row_bytes; i < (t + part) * next.row_bytes; i += line)
           __builtin_prefetch(next.rows + i, 0, 2);
         work(t, std::min(part, tokens - t));
       }
