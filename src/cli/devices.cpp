@@ -32,10 +32,14 @@ void avoid_failures(const ProbeVerdict& v, LoadRequest& load) {
     if (variant.passed || variant.cause.starts_with("not tried")) continue;
     if (variant.kernel.starts_with(product))
       load.avoid_products.push_back({v.device, variant.kernel.substr(product.size()), variant.cause});
-    if (variant.kernel != "attend") continue;
+    if (variant.kernel != attend_kernel) continue;
+    const bool two_pass = std::any_of(v.variants.begin(), v.variants.end(), [&](const VariantVerdict& other) {
+      return other.passed && other.kernel == two_pass_kernel && other.head_size == variant.head_size &&
+             other.k == variant.k;
+    });
     for (const KvType type : {KvType::f32, KvType::f16, KvType::q8_0, KvType::q4_0}) {
       if (to_string(type) == variant.k)
-        load.avoid.push_back({v.device, variant.head_size, type, variant.cause});
+        load.avoid.push_back({v.device, variant.head_size, type, variant.cause, two_pass});
     }
   }
 }

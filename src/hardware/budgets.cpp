@@ -15,7 +15,7 @@ constexpr uint64_t card_overhead = 256ULL << 20, shared_overhead = 1ULL << 30;
 bool computes(const ProbeVerdict& verdict, KvType type) {
   bool failed = false;
   for (const VariantVerdict& v : verdict.variants) {
-    if (v.kernel != "attend" || v.k != to_string(type) || v.v != v.k) continue;
+    if (!v.kernel.starts_with(attend_kernel) || v.k != to_string(type) || v.v != v.k) continue;
     if (v.passed) return true;
     failed = failed || !v.cause.starts_with("not tried");
   }

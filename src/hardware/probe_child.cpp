@@ -144,12 +144,12 @@ class Watch {
 
 // The phase in which a variant was tried.
 std::string phase_of(const VariantVerdict& v) {
-  return v.kernel == "attend" ? fmt::format("attend d{} {}", v.head_size, v.k) : v.kernel;
+  return v.head_size != 0 ? fmt::format("{} d{} {}", v.kernel, v.head_size, v.k) : v.kernel;
 }
 
 // The verdict lists it already: it is no product that every device must have.
 bool is_variant(const ProbeVerdict& v) {
-  return v.phase.starts_with("attend ") || (v.phase.starts_with("matmul ") && !v.variants.empty());
+  return v.phase.starts_with(attend_kernel) || (v.phase.starts_with("matmul ") && !v.variants.empty());
 }
 
 }  // namespace

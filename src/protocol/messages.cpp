@@ -214,15 +214,18 @@ std::vector<FailedProduct> products_of(const Json& j) {
 json::array failures_json(const std::vector<FailedAttention>& failures) {
   json::array list;
   for (const FailedAttention& f : failures)
-    list.push_back(
-        {{"device", f.device}, {"head_size", f.head_size}, {"type", to_string(f.type)}, {"cause", f.cause}});
+    list.push_back({{"device", f.device},
+                    {"head_size", f.head_size},
+                    {"type", to_string(f.type)},
+                    {"cause", f.cause},
+                    {"two_pass", f.two_pass}});
   return list;
 }
 std::vector<FailedAttention> failures_of(const Json& j) {
   std::vector<FailedAttention> failures;
   for (const Json& f : j.as_array())
     failures.push_back({text(f, "device"), number<uint32_t>(f, "head_size"), find_kv_type(text(f, "type")),
-                        text(f, "cause")});
+                        text(f, "cause"), f.at("two_pass").as_bool()});
   return failures;
 }
 

@@ -93,12 +93,14 @@ struct Request {
   std::optional<std::string> query;
 };
 
-// Attention that came out wrong in a probe: layers with such heads are computed elsewhere.
+// Attention that came out wrong in a probe: layers with such heads are computed in two passes where those
+// came out right, else elsewhere.
 struct FailedAttention {
   std::string device;
   uint32_t head_size = 0;
   KvType type{};  // of the cache
   std::string cause = {};
+  bool two_pass = false;  // came out right
 };
 
 // Products with a type of weights that failed in a probe: parts with such weights are computed elsewhere.

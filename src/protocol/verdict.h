@@ -61,6 +61,11 @@ struct VerdictMemory {
   PieceLimit layer_cache = {};  // of the keys and values of one layer
 };
 
+// VariantVerdict::kernel of attention with a running softmax, and of what may stand in for it on the same
+// device: Attend::two_pass.
+inline constexpr const char* attend_kernel = "attend";
+inline constexpr const char* two_pass_kernel = "attend-two-pass";
+
 struct ProbeVerdict {
   std::string backend;      // "cpu", "vulkan", "cuda", "rocm"
   std::string device = {};  // the name a program is opened by: "vulkan0"; empty where no device was reached

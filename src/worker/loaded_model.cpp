@@ -44,16 +44,30 @@ DeviceBudget free_budget(const std::string& name, const LoadRequest& request) {
   return b;
 }
 
+// A cache with such heads, of such a type.
+bool concerns(const FailedAttention& f, const CacheProfile& c, const KvTypes& kv) {
+  return (c.k_size == f.head_size && kv.k == f.type) || (c.v_size == f.head_size && kv.v == f.type);
+}
+
+// What keeps this model's attention on one of its devices from a running softmax; null: nothing does.
+const FailedAttention* stood_in_for(const LoadRequest& request, const MemoryProfile& profile) {
+  const auto names = device_list(request);
+  for (const FailedAttention& f : request.avoid) {
+    if (!f.two_pass || std::find(names.begin(), names.end(), f.device) == names.end()) continue;
+    for (const CacheProfile& c : profile.caches) {
+      if (concerns(f, c, request.wish.kv)) return &f;
+    }
+  }
+  return nullptr;
+}
+
 // Layers whose attention the device got wrong when it was probed are none of its.
 void refuse_failed(DeviceBudget& budget, const LoadRequest& request, const MemoryProfile& profile) {
   for (const FailedAttention& f : request.avoid) {
-    if (f.device != budget.device) continue;
+    if (f.device != budget.device || f.two_pass) continue;
     for (size_t p = 0; p < profile.parts.size() && p < budget.refusals.size(); ++p) {
       for (const uint16_t group : profile.parts[p].caches) {
-        const CacheProfile& c = profile.caches[group];
-        const bool hit = (c.k_size == f.head_size && request.wish.kv.k == f.type) ||
-                         (c.v_size == f.head_size && request.wish.kv.v == f.type);
-        if (hit && budget.refusals[p].empty())
+        if (concerns(f, profile.caches[group], request.wish.kv) && budget.refusals[p].empty())
           budget.refusals[p] =
               fmt::format("heads of {} with a {} cache failed when the device was probed: {}", f.head_size,
                           to_string(f.type), f.cause);
@@ -143,11 +157,17 @@ Plan plan_or_throw(const MemoryProfile& profile, std::span<const DeviceBudget> b
 LoadedModel::LoadedModel(OpenModel open, const LoadRequest& request, bool exact) : open_(std::move(open)) {
   const auto begin = std::chrono::steady_clock::now();
   BoundModel model = bind_model(*open_.file, request.vectors);
-  if (request.two_pass_attention) attend_in_two_passes(model.program);
   for (const std::string& name : device_list(request))
     devices_.push_back(open_device(name, options_of(request, exact)));
   const MemoryProfile needs = profile(model, *open_.file, *devices_.front());
   Plan plan = plan_or_throw(needs, budgets_for(request, model, needs, devices_), wish_of(request));
+  const FailedAttention* failed = stood_in_for(request, needs);
+  if (request.two_pass_attention || failed != nullptr) attend_in_two_passes(model.program);
+  if (failed != nullptr)
+    plan.notes.push_back(
+        fmt::format("attention takes two passes: with a running softmax heads of {} with a {} cache "
+                    "failed on {} when it was probed: {}",
+                    failed->head_size, to_string(failed->type), failed->device, failed->cause));
   if (request.halvings > 0)
     plan.notes.push_back(fmt::format("a device was lost before: steps have {} rows at most", plan.rows));
   EngineOptions options;

@@ -69,6 +69,12 @@ TEST(UseDevices, AvoidsWhatCameOutWrong) {
   EXPECT_EQ(load.avoid[0].device, "vulkan0");
   EXPECT_EQ(load.avoid[0].head_size, 256U);
   EXPECT_EQ(load.avoid[0].type, KvType::f16);
+  EXPECT_FALSE(load.avoid[0].two_pass);
+  v.variants.push_back({"attend-two-pass", 256, "f16", "f16", true, ""});
+  LoadRequest stood_in;
+  use_devices(known({v}), stood_in);
+  ASSERT_EQ(stood_in.avoid.size(), 1U);
+  EXPECT_TRUE(stood_in.avoid[0].two_pass);
   ASSERT_EQ(load.avoid_products.size(), 1U);
   EXPECT_EQ(load.avoid_products[0].device, "vulkan0");
   EXPECT_EQ(load.avoid_products[0].type, "Q4_K");

@@ -216,13 +216,42 @@ TEST(ProbeChild, AVariantThatFailsIsReportedAndTheOthersGoOn) {
       runner);
   EXPECT_TRUE(v.passed()) << v.cause;
   std::map<std::string, std::string> causes;
+  size_t stand_ins = 0;
   for (const VariantVerdict& variant : v.variants) {
     if (!variant.passed) causes[fmt::format("{} {}", variant.head_size, variant.k)] = variant.cause;
+    stand_ins += variant.kernel == two_pass_kernel ? 1 : 0;
   }
+  EXPECT_EQ(stand_ins, 3U) << "two passes are tried where one has failed, and only there";
   ASSERT_EQ(causes.size(), 3U);
   EXPECT_THAT(causes["64 q8_0"], HasSubstr("killed by signal 11"));
   EXPECT_THAT(causes["256 f16"], HasSubstr("wrong: row 0 column 0"));
   EXPECT_THAT(causes["96 q4_0"], HasSubstr("the fake device is lost"));
+}
+
+// What stands in for a variant may kill the child as well, and may be all that is left.
+TEST(ProbeChild, TwoPassesStandInForARunningSoftmax) {
+  ProbeRunner runner = test::quick_runner();
+  runner.limits.variant_seconds = 30;
+  const ProbeVerdict v =
+      probe_device(fake_question(),
+                   {{"HEARTH_FAKE",
+                     "attend_d64_f16=crash,attend-two-pass_d64_f16=crash,attend_d128_q8_0=wrong,"
+                     "attend_d128_f16=throw,attend-two-pass_d128_f16=nan"}},
+                   runner);
+  EXPECT_TRUE(v.passed()) << v.phase << ": " << v.cause;
+  std::map<std::string, const VariantVerdict*> found;
+  for (const VariantVerdict& variant : v.variants)
+    found[fmt::format("{} {} {}", variant.kernel, variant.head_size, variant.k)] = &variant;
+  const auto cause = [&](const std::string& name) {
+    return found.contains(name) ? found[name]->cause : "none";
+  };
+  EXPECT_THAT(cause("attend 64 f16"), HasSubstr("killed by signal 11"));
+  EXPECT_THAT(cause("attend-two-pass 64 f16"), HasSubstr("killed by signal 11"));
+  EXPECT_THAT(cause("attend 128 q8_0"), HasSubstr("wrong"));
+  EXPECT_EQ(cause("attend-two-pass 128 q8_0"), "");
+  EXPECT_THAT(cause("attend 128 f16"), HasSubstr("the fake device is lost"));
+  EXPECT_THAT(cause("attend-two-pass 128 f16"), HasSubstr("is no number"));
+  EXPECT_EQ(cause("attend-two-pass 128 q4_0"), "none") << "nothing failed there";
 }
 
 TEST(ProbeChild, AProductThatKillsTheChildIsLeftOutAndTheOthersGoOn) {

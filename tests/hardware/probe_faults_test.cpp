@@ -134,6 +134,9 @@ ProbeVerdict probe(const std::string& phase, const std::string& hook, const std:
   const std::string needed = phase == first_attention ? "attend d64 f16" : first_attention;
   for (const std::string& other : phases()) {
     if ((is_variant(other) || is_rate(other)) && other != phase && other != needed) q.skip.push_back(other);
+    // Nor need what stands in for the attention that is left out be tried each time.
+    if (is_variant(other) && other.starts_with("attend "))
+      q.skip.push_back("attend-two-pass" + other.substr(std::string("attend").size()));
   }
   return run_probe_child(q, {{"HEARTH_FAKE", hook + "=" + fault}}, runner).verdict;
 }

@@ -152,8 +152,13 @@ class FakeDevice final : public Device {
   // '_' for blanks. A model's own program is "model".
   std::string stage_of(const Program& program, const Layout& layout) const {
     if (!program.caches.empty()) {
-      return program.ops.size() > 4 ? "model"
-                                    : fmt::format("attend_d{}_{}", program.caches[0].k_size, to_string(kv_));
+      if (program.ops.size() > 4) return "model";
+      const bool two_pass = std::any_of(program.ops.begin(), program.ops.end(), [](const Op& op) {
+        const auto* attend = std::get_if<Attend>(&op);
+        return attend != nullptr && attend->two_pass;
+      });
+      return fmt::format("attend{}_d{}_{}", two_pass ? "-two-pass" : "", program.caches[0].k_size,
+                         to_string(kv_));
     }
     const auto is_product = [](const Op& op) { return std::holds_alternative<Linear>(op); };
     const auto product = std::find_if(program.ops.begin(), program.ops.end(), is_product);

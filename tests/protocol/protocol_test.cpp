@@ -17,7 +17,7 @@ TEST(Messages, LoadSurvives) {
   LoadRequest load{"a/b.gguf", {4096, 2, 128, {KvType::q8_0, KvType::f32}}, "avx2", 7, {"vulkan0", "cpu"},
                    "/opt"};
   load.environment = {{"HSA_OVERRIDE_GFX_VERSION", "10.3.0"}, {"CUDA_VISIBLE_DEVICES", ""}};
-  load.avoid = {{"vulkan0", 256, KvType::q4_0, "wrong"}};
+  load.avoid = {{"vulkan0", 256, KvType::q4_0, "wrong", true}};
   load.halvings = 1;
   load.vectors = true;
   load.two_pass_attention = true;
@@ -36,6 +36,7 @@ TEST(Messages, LoadSurvives) {
   EXPECT_EQ(back.avoid[0].head_size, 256U);
   EXPECT_EQ(back.avoid[0].type, KvType::q4_0);
   EXPECT_EQ(back.avoid[0].cause, "wrong");
+  EXPECT_TRUE(back.avoid[0].two_pass);
   EXPECT_EQ(back.halvings, 1U);
   EXPECT_TRUE(back.vectors);
   EXPECT_TRUE(back.two_pass_attention);

@@ -1,6 +1,8 @@
 // Attention in two passes, through the engine.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "reference.h"
 #include "worker/loaded_model.h"
 
@@ -29,6 +31,26 @@ TEST(TwoPasses, AreWhatARequestWithoutFlashAttentionGets) {
   ASSERT_FALSE(running.empty());
   EXPECT_NE(running, two) << "the same to the bit: it had no effect";
   EXPECT_LE(max_difference(running, two), 0.001);
+}
+
+// A device that was probed and got a running softmax wrong for these heads keeps the model; for other heads
+// nothing changes, and without a stand-in it loses its layers.
+TEST(TwoPasses, StandInWhereAProbeSaysSo) {
+  const auto notes = [](FailedAttention failed) {
+    LoadRequest request;
+    request.threads = 1;
+    request.avoid = {std::move(failed)};
+    std::string all;
+    LoadedModel model(OpenModel::open(""), request);
+    for (const std::string& note : model.engine().plan().notes) all += note + "\n";
+    return all;
+  };
+  EXPECT_THAT(notes({"cpu", 32, KvType::f16, "wrong", true}),
+              testing::HasSubstr("attention takes two passes"));
+  EXPECT_THAT(notes({"cpu", 48, KvType::f16, "wrong", true}), testing::Not(testing::HasSubstr("two passes")));
+  EXPECT_THAT(notes({"vulkan0", 32, KvType::f16, "wrong", true}),
+              testing::Not(testing::HasSubstr("two passes")));
+  EXPECT_THROW(notes({"cpu", 32, KvType::f16, "wrong", false}), Error);
 }
 
 TEST(TwoPasses, GiveTheScoresOfTheReference) {

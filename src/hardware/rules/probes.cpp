@@ -140,7 +140,7 @@ void attention_variants(Case& c) {
   for (const Gpu& gpu : c.machine.gpus) {
     for (const ProbeVerdict* v : c.about(gpu)) {
       for (const VariantVerdict& bad : v->variants) {
-        if (bad.passed) continue;
+        if (bad.passed || bad.head_size == 0 || bad.kernel == two_pass_kernel) continue;
         const auto same = [&](const VariantVerdict& o) {
           return o.passed && o.head_size == bad.head_size && o.k == bad.k && o.v == bad.v;
         };
@@ -163,7 +163,10 @@ void attention_variants(Case& c) {
                                 bad.head_size, bad.k, bad.v, bad.cause),
              .fix = {replaced ? "none; the cost is shown by `hearth bench`" : "another type of the cache",
                      {}},
-             .result = replaced ? "flash attention stays on, quantized caches stay available" : ""});
+             .result = !replaced ? ""
+                       : other->kernel == two_pass_kernel
+                           ? "attention takes two passes there, quantized caches stay available"
+                           : "flash attention stays on, quantized caches stay available"});
       }
     }
   }

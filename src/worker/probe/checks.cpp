@@ -160,7 +160,7 @@ std::string check_attention(const OpenDevice& open, AttentionVariant variant) {
   // The products of two such rows vary by about 21 per root of their length; the softmax shall be neither
   // flat nor of one token alone.
   const float scale = 1.5F / (21.0F * std::sqrt(static_cast<float>(heads.k_size)));
-  const Attend attend{q, y, {}, {true, 0}, scale, 0, heads, {}};
+  const Attend attend{q, y, {}, {true, 0}, scale, 0, heads, {}, variant.two_pass};
   trial.push(Embed{x, table, 1});
   trial.push(qkv);
   trial.push(attend);

@@ -17,6 +17,7 @@ std::string check_product(const OpenDevice& open, DType type);
 struct AttentionVariant {
   uint32_t head_size = 0;
   KvType kv = KvType::f16;
+  bool two_pass = false;  // Attend::two_pass
 };
 // Head sizes that models have, with each type of cache that divides them.
 std::vector<AttentionVariant> attention_variants();
