@@ -106,12 +106,20 @@ TEST_F(Devices, OneThatFailsIsRefusedAndSaid) {
   }
 }
 
-// A variant of attention that came out wrong: layers with such heads are computed elsewhere.
-TEST_F(Devices, WhatCameOutWrongIsComputedOnTheProcessor) {
+// Each kind of attention named here comes out wrong for every size of heads but 128.
+std::string wrong_attention(const std::vector<std::string>& kinds) {
   std::string faults;
-  for (const char* size : {"32", "64", "80", "96", "112", "192", "256"})
-    faults += std::string(faults.empty() ? "" : ",") + "attend_d" + size + "_f16=wrong";
-  const test::ServerProcess server("devices-variant", settings({{"HEARTH_FAKE", faults}}));
+  for (const std::string& kind : kinds) {
+    for (const char* size : {"32", "64", "80", "96", "112", "192", "256"})
+      faults += std::string(faults.empty() ? "" : ",") + kind + "_d" + size + "_f16=wrong";
+  }
+  return faults;
+}
+
+// Both kinds of attention came out wrong: layers with such heads are computed elsewhere.
+TEST_F(Devices, WhatCameOutWrongIsComputedOnTheProcessor) {
+  const test::ServerProcess server(
+      "devices-variant", settings({{"HEARTH_FAKE", wrong_attention({"attend", "attend-two-pass"})}}));
   const Json line = line_of(server, "vulkan0");
   ASSERT_TRUE(line.is_object()) << server.log();
   EXPECT_EQ(line.at("use").as_string(), "used") << json::serialize(line);
@@ -121,6 +129,24 @@ TEST_F(Devices, WhatCameOutWrongIsComputedOnTheProcessor) {
   for (const Json& buffer : ps.at("models").at(0).at("buffers").as_array()) {
     if (buffer.at("kind").as_string() == "kv" && buffer.at("bytes").to_number<uint64_t>() > 0) {
       EXPECT_EQ(buffer.at("device").as_string(), "cpu") << "ember has heads of 32";
+    }
+  }
+}
+
+// A running softmax came out wrong and two passes right: the model stays on the device, and it is said.
+TEST_F(Devices, TwoPassesKeepAModelWhereARunningSoftmaxFails) {
+  const test::ServerProcess server("devices-two-passes",
+                                   settings({{"HEARTH_FAKE", wrong_attention({"attend"})}}));
+  ASSERT_TRUE(line_of(server, "vulkan0").is_object()) << server.log();
+  const auto reply = ask(server);
+  ASSERT_EQ(reply.status, 200) << reply.text << server.log();
+  const Json ps = server.send("GET", "/api/ps").body;
+  const Json& model = ps.at("models").at(0);
+  EXPECT_EQ(model.at("device").as_string(), "vulkan0") << json::serialize(model);
+  EXPECT_THAT(json::serialize(model.at("notes")), HasSubstr("attention takes two passes")) << server.log();
+  for (const Json& buffer : model.at("buffers").as_array()) {
+    if (buffer.at("kind").as_string() == "kv" && buffer.at("bytes").to_number<uint64_t>() > 0) {
+      EXPECT_EQ(buffer.at("device").as_string(), "vulkan0");
     }
   }
 }
