@@ -83,7 +83,9 @@ class Watch {
     if (runner_.cancelled != nullptr && *runner_.cancelled) return Excess{ProbeOutcome::failed, "cancelled"};
     if (now - phase_begun_ > limits.phase) return late(limits.phase);
     if (now - begun_ > limits.all) return late(limits.all);
-    if (child_.resident_bytes() > limits.memory_bytes)
+    // Until it has become the program that it is to run, its memory is this process's.
+    const bool itself = last_.verdict.phase != "start" || now - begun_ > std::chrono::seconds(1);
+    if (itself && child_.resident_bytes() > limits.memory_bytes)
       return Excess{ProbeOutcome::failed, fmt::format("it took more than {} MiB of memory and was ended",
                                                       limits.memory_bytes >> 20)};
     if (child_.log_bytes() > limits.log_bytes)
