@@ -69,7 +69,7 @@ struct RemotePart {
 // The headers hold the vocabulary: a few MiB, more for the largest ones.
 constexpr uint64_t first_bytes = 8ULL << 20, most_bytes = 256ULL << 20;
 
-from_child::Surveyed survey_remote(std::vector<RemotePart>& parts, LoadRequest request) {
+from_child::Surveyed survey_remote(std::vector<RemotePart>& parts, const LoadRequest& request) {
   const Scratch scratch;
   for (uint64_t bytes = first_bytes; bytes <= most_bytes; bytes *= 4) {
     to_child::Survey survey{request, {}};

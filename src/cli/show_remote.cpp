@@ -58,8 +58,11 @@ std::string number(const Json& info, const std::string& key) {
 
 Rows model_rows(const Json& shown) {
   const Json empty = json::object();
-  const Json& info = at(shown, "model_info") != nullptr ? *at(shown, "model_info") : empty;
-  const Json& details = at(shown, "details") != nullptr ? *at(shown, "details") : empty;
+  const auto part = [&](const char* name) -> const Json& {
+    const Json* found = at(shown, name);
+    return found != nullptr ? *found : empty;
+  };
+  const Json &info = part("model_info"), &details = part("details");
   const std::string arch = text(info, "general.architecture");
   Rows rows{{"architecture", arch.empty() ? text(details, "family") : arch}};
   const Json* count = at(info, "general.parameter_count");

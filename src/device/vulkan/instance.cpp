@@ -34,6 +34,7 @@ std::vector<std::string> extensions_of(const InstanceApi& api, VkPhysicalDevice 
   std::vector<VkExtensionProperties> list(count);
   api.vkEnumerateDeviceExtensionProperties(device, nullptr, &count, list.data());
   std::vector<std::string> names;
+  names.reserve(list.size());
   for (const VkExtensionProperties& e : list) names.emplace_back(e.extensionName);
   return names;
 }

@@ -34,7 +34,8 @@ void WorkerPool::on_message(const std::string& key, uint64_t number, FromChild m
               return on_lost_device(*worker, m);
             if (m.id.value == 0) return on_failed_load(*worker, m);
           }
-          on_piece(*worker, m.id, std::move(m));
+          const RequestId id = m.id;
+          on_piece(*worker, id, std::move(m));
         }
       },
       message);

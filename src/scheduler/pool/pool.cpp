@@ -10,7 +10,7 @@
 namespace hearth {
 
 WorkerPool::WorkerPool(SchedulerPolicy policy, WorkerFactory& factory, Surroundings world)
-    : policy_(policy), factory_(factory), world_(std::move(world)) {
+    : policy_(std::move(policy)), factory_(factory), world_(std::move(world)) {
   policy_.most_waiting = std::max(policy_.most_waiting, 1U);
 }
 
