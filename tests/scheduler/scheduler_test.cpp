@@ -276,6 +276,7 @@ TEST_F(SchedulerTest, WorkersKilledAtRandomMomentsTakeNothingElseWithThem) {
   policy.most_loaded = 2;
   policy.parallel = 4;
   policy.hang_timeout = 500ms;
+  policy.load_timeout = 5s;  // of those that are stopped while they load
   make(policy);
   std::mt19937 random(3);
   std::vector<std::unique_ptr<Listener>> all;
