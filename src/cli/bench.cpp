@@ -12,6 +12,7 @@
 #include "cli/bandwidth.h"
 #include "cli/bench.h"
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/environment.h"
 #include "convert/shapes.h"
 
@@ -35,11 +36,9 @@ LoadRequest request_of(const BenchOptions& o, const Gguf& file) {
   const uint64_t limit = file.u64(arch + ".context_length").value_or(8192);
   r.wish.context = static_cast<uint32_t>(std::min<uint64_t>(limit, o.longest() + page_tokens));
   r.wish.parallel = o.parallel;
-  r.cpu_set = setting("CPU");
-  r.threads = o.threads != 0 ? o.threads : thread_setting();
+  take_settings(r);
+  if (o.threads != 0) r.threads = o.threads;
   r.devices = device_setting(o.device);
-  r.backends = setting("BACKENDS");
-  r.two_pass_attention = !bool_setting("FLASH_ATTENTION", true);
   return r;
 }
 

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/devices.h"
 #include "cli/environment.h"
 #include "cli/jsonl.h"
 #include "device/modules.h"
@@ -96,10 +97,7 @@ class Scorer {
       request.wish.kv = kv_types_of(kv);
       request.wish.context = options_.context;
       request.devices = {options_.device};
-      request.backends = setting("BACKENDS");
-      request.cpu_set = setting("CPU");
-      request.threads = thread_setting();
-      request.two_pass_attention = !bool_setting("FLASH_ATTENTION", true);
+      take_settings(request);
       slot = std::make_unique<LoadedModel>(OpenModel::open(options_.file), request,
                                            options_.arithmetic == "f32");
     }

@@ -53,6 +53,13 @@ const ProbeVerdict* verdict_on(const KnownDevices& devices, const ChosenDevice& 
 
 }  // namespace
 
+void take_settings(LoadRequest& load) {
+  load.cpu_set = setting("CPU");
+  load.threads = thread_setting();
+  load.backends = setting("BACKENDS");
+  load.two_pass_attention = !bool_setting("FLASH_ATTENTION", true);
+}
+
 bool worth_probing(const Inventory& inventory) {
   const auto computes = [](const Gpu& gpu) { return gpu.vendor != Vendor::other || !gpu.render.empty(); };
   return std::any_of(inventory.gpus.begin(), inventory.gpus.end(), computes) || inventory.dxg.exists ||

@@ -41,6 +41,10 @@ bool measure_devices_again(KnownDevices& devices, const std::atomic<bool>* cance
 MachineVerdicts examined_verdicts(const Inventory& inventory, bool again,
                                   const std::function<void(const ProbeVerdict&)>& progress);
 
+// What the environment says of every load: HEARTH_CPU, HEARTH_THREADS, HEARTH_BACKENDS,
+// OLLAMA_FLASH_ATTENTION.
+void take_settings(LoadRequest& load);
+
 // Writes the choice into a load: devices, what is known of them, and the environment that their drivers need.
 void use_devices(const KnownDevices& devices, LoadRequest& load);
 

@@ -146,9 +146,7 @@ PlanQuestion question_of(const PlanOptions& o) {
                find_kv_type(o.kv.substr(slash == std::string::npos ? 0 : slash + 1))};
   LoadRequest request;
   request.wish = q.wish;
-  request.cpu_set = setting("CPU");
-  request.threads = thread_setting();
-  request.backends = setting("BACKENDS");
+  take_settings(request);
   if (o.devices.empty()) use_devices(known_devices(), request);
   q.surveyed = survey_of(o, request);
   if (o.devices.empty()) {

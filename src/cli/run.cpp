@@ -14,6 +14,7 @@
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/conversation.h"
+#include "cli/devices.h"
 #include "cli/environment.h"
 #include "cli/run_options.h"
 
@@ -50,11 +51,8 @@ void run(RunArguments a) {
   const size_t slash = a.kv.find('/');
   a.options.load.wish.kv = {find_kv_type(a.kv.substr(0, slash)),
                             find_kv_type(slash == std::string::npos ? a.kv : a.kv.substr(slash + 1))};
-  a.options.load.cpu_set = setting("CPU");
-  a.options.load.threads = thread_setting();
+  take_settings(a.options.load);
   a.options.load.devices = device_names(a.device);
-  a.options.load.backends = setting("BACKENDS");
-  a.options.load.two_pass_attention = !bool_setting("FLASH_ATTENTION", true);
   const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
   if (a.words.empty() && terminal) return converse(std::move(a.options));
   std::string prompt = fmt::format("{}", fmt::join(a.words, " "));

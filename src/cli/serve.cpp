@@ -98,10 +98,7 @@ ServerOptions options_from_environment(const std::string& version) {
   o.context = static_cast<uint32_t>(uint_setting("CONTEXT_LENGTH", uint_setting("NUM_CTX", 0)));
   o.load.wish.kv = cache_types();
   o.load.wish.parallel = std::max<uint32_t>(1, o.policy.parallel);
-  o.load.cpu_set = setting("CPU");
-  o.load.threads = thread_setting();
-  o.load.backends = setting("BACKENDS");
-  o.load.two_pass_attention = !bool_setting("FLASH_ATTENTION", true);
+  take_settings(o.load);
   o.load.wish.spread = bool_setting("SCHED_SPREAD", false);
   o.cache = cache_folder() / "models";
   o.prefer_go_templates = go_templates();

@@ -316,6 +316,12 @@ TEST(Sampler, OptionsOutOfRangeAreNamed) {
   EXPECT_NE(message([](SamplingOptions& o) { o.mirostat = 3; }).find("mirostat"), std::string::npos);
   EXPECT_NE(message([](SamplingOptions& o) { o.repeat_last_n = -2; }).find("repeat_last_n"),
             std::string::npos);
+  EXPECT_NE(message([](auto& o) { o.dry_multiplier = -1; }).find("dry_multiplier"), std::string::npos);
+  EXPECT_NE(message([](auto& o) { o.dry_base = 0.5F; }).find("dry_base"), std::string::npos);
+  EXPECT_NE(message([](auto& o) { o.dry_allowed_length = -1; }).find("dry_allowed_length"),
+            std::string::npos);
+  EXPECT_NE(message([](auto& o) { o.dry_penalty_last_n = -2; }).find("dry_penalty_last_n"),
+            std::string::npos);
   EXPECT_NE(message([](SamplingOptions& o) { o.logit_bias[{7}] = NAN; }).find("logit_bias of token 7"),
             std::string::npos);
 }

@@ -194,16 +194,7 @@ TEST(VulkanMatrices, MixtureOfExperts) {
   for (const bool before : {true, false}) {
     for (const DType type : {DType::f16, DType::q4_k}) {
       Rig rig;
-      constexpr uint32_t width = 256, hidden = 256, experts = 9, used = 3;
-      const Act x = rig.act(width), route = rig.act(2 * used), y = rig.act(width);
-      rig.push(Embed{x, rig.weight(64, width), 1});
-      rig.push(
-          Route{x, route, rig.weight(experts, width, DType::f32, 0.2F), experts, used, before, true, 1.5F});
-      rig.push(Experts{x, route, y, x, rig.weight(hidden, width, type, 0.1F, 0, experts),
-                       rig.weight(hidden, width, type, 0.1F, 0, experts),
-                       rig.weight(width, hidden, type, 0.1F, 0, experts), 0.5F, 2, 0.25F, used, hidden,
-                       Act1::silu});
-      rig.push(Pool{y, PoolKind::none, {}, {}, width});
+      push_mixture(rig, type, before);
       // Three products in a row, each within 2^-11 + 2^-10 of the sum of its magnitudes; signs that cancel
       // make that eight times a result at most here.
       expect_same(rig, *gpu, {one_sequence(60, 5)}, 3 * 8 * (0x1p-11 + 0x1p-10));

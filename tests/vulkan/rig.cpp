@@ -178,6 +178,18 @@ std::vector<std::vector<float>> Rig::run(Device& device, const std::vector<Steps
   return out;
 }
 
+void push_mixture(Rig& rig, DType type, bool before) {
+  constexpr uint32_t width = 256, hidden = 256, experts = 9, used = 3;
+  const Act x = rig.act(width), route = rig.act(2 * used), y = rig.act(width);
+  rig.push(Embed{x, rig.weight(64, width), 1});
+  rig.push(Route{x, route, rig.weight(experts, width, DType::f32, 0.2F), experts, used, before, true, 1.5F});
+  rig.push(Experts{x, route, y, x, rig.weight(hidden, width, type, 0.1F, 0, experts),
+                   rig.weight(hidden, width, type, 0.1F, 0, experts),
+                   rig.weight(width, hidden, type, 0.1F, 0, experts), 0.5F, 2, 0.25F, used, hidden,
+                   Act1::silu});
+  rig.push(Pool{y, PoolKind::none, {}, {}, width});
+}
+
 void expect_same(Rig& rig, const std::vector<Steps>& steps, double tolerance, KvTypes kv) {
   const auto gpu = open_first();
   expect_same(rig, *gpu, steps, tolerance, kv);

@@ -57,6 +57,10 @@ class Rig {
   std::mt19937 random_;
 };
 
+// A mixture of nine experts with weights of a type, of which three are used; `before`: softmax before the
+// choice.
+void push_mixture(Rig& rig, DType type, bool before);
+
 // Both devices, same steps: values differ by no more than `tolerance` · (their row's largest magnitude).
 void expect_same(Rig& rig, const std::vector<Steps>& steps, double tolerance, KvTypes kv = {});
 void expect_same(Rig& rig, Device& gpu, const std::vector<Steps>& steps, double tolerance, KvTypes kv = {});
