@@ -83,11 +83,12 @@ void peak(benchmark::State& state, const hearth::cpu::PeakKernel* kernel) {
 }
 
 // Rows of activations as integers.
-std::vector<std::byte> integers(const hearth::cpu::RoundRow round, uint32_t width, uint32_t count) {
+std::vector<std::byte> integers(const hearth::cpu::RoundRow round, uint32_t width, uint32_t together,
+                                uint32_t count) {
   const std::vector<float> x(width, 0.5F);
   const size_t bytes = hearth::cpu::integer_row(width).bytes;
   std::vector<std::byte> out(bytes * count);
-  for (uint32_t m = 0; m < count; ++m) round(x.data(), width, out.data() + m * bytes);
+  for (uint32_t m = 0; m < count; ++m) round(x.data(), width, together, out.data() + m * bytes);
   return out;
 }
 
@@ -96,7 +97,7 @@ void generate(benchmark::State& state, const hearth::cpu::PackedKernels* kernels
               const hearth::cpu::PackedForm* form, const hearth::cpu::RoundRow round, uint32_t count) {
   const size_t strip = hearth::cpu::strip_bytes(*form, cols);
   const auto rows = static_cast<uint32_t>(matrix_bytes / strip * hearth::cpu::strip_rows);
-  const std::vector<std::byte> x = integers(round, cols, count);
+  const std::vector<std::byte> x = integers(round, cols, kernels->together, count);
   std::vector<float> y(size_t{rows} * count);
   const std::byte* w = weights();
   for (auto _ : state) {
@@ -111,7 +112,7 @@ void generate(benchmark::State& state, const hearth::cpu::PackedKernels* kernels
 void prompt(benchmark::State& state, const hearth::cpu::PackedKernels* kernels,
             const hearth::cpu::RoundRow round) {
   constexpr uint32_t rows = 64, k = 2048, m = 512;
-  const std::vector<std::byte> x = integers(round, k, m);
+  const std::vector<std::byte> x = integers(round, k, kernels->together, m);
   std::vector<float> y(size_t{m} * rows);
   const std::byte* w = weights();
   for (auto _ : state) {

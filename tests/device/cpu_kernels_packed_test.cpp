@@ -40,44 +40,62 @@ std::vector<float> random_row(uint32_t cols, std::mt19937& random) {
   return x;
 }
 
-TEST(PackedRounding, StaysWithinHalfAStep) {
+// 512 columns of which each 32 are of another size.
+std::vector<float> uneven_row(float size, std::mt19937& random) {
+  std::vector<float> x = random_row(512, random);
+  for (uint32_t k = 0; k < 512; ++k) x[k] *= size * static_cast<float>(1 + k / 32 % 7);
+  x[40] = 0;
+  return x;
+}
+
+TEST(PackedRounding, StaysWithinHalfAStepOfWhatSharesTheScale) {
   const cpu::RoundRow round = rounding();
   if (round == nullptr) GTEST_SKIP() << "this processor has no packed kernels";
   std::mt19937 random(3);
-  for (const float size : {1.0F, 1e-30F, 1e30F, 0.0F, 1e-42F}) {
-    std::vector<float> x = random_row(256, random);
-    for (float& v : x) v *= size;
-    x[40] = 0;
-    std::vector<std::byte> row(integer_row(256).bytes);
-    round(x.data(), 256, row.data());
-    const auto back = values_of(row.data(), 256);
-    for (uint32_t k = 0; k < 256; ++k) {
-      double top = 0;
-      for (uint32_t i = k / 32 * 32; i < k / 32 * 32 + 32; ++i)
-        top = std::max(top, std::fabs(static_cast<double>(x[i])));
-      const double step = std::max(top / 127, 1e-37 * 127);
-      EXPECT_NEAR(back[k], static_cast<double>(x[k]), step * 0.5001) << k << " of size " << size;
+  for (const uint32_t together : {32U, 256U}) {
+    for (const float size : {1.0F, 1e-30F, 1e30F, 0.0F, 1e-42F}) {
+      const std::vector<float> x = uneven_row(size, random);
+      std::vector<std::byte> row(integer_row(512).bytes);
+      round(x.data(), 512, together, row.data());
+      const auto back = values_of(row.data(), 512);
+      for (uint32_t k = 0; k < 512; ++k) {
+        double top = 0;
+        for (uint32_t i = k / together * together; i < k / together * together + together; ++i)
+          top = std::max(top, std::fabs(static_cast<double>(x[i])));
+        const double step = std::max(top / 127, 1e-37 * 127);
+        EXPECT_NEAR(back[k], static_cast<double>(x[k]), step * 0.5001) << k << " of size " << size;
+      }
     }
   }
+}
+
+template <class T>
+T number_at(const std::byte* p) {
+  T v = 0;
+  std::memcpy(&v, p, sizeof v);
+  return v;
 }
 
 TEST(PackedRounding, SumsAreThoseOfTheIntegers) {
   const cpu::RoundRow round = rounding();
   if (round == nullptr) GTEST_SKIP() << "this processor has no packed kernels";
   std::mt19937 random(4);
-  const std::vector<float> x = random_row(96, random);
-  const IntegerRow at = integer_row(96);
-  std::vector<std::byte> row(at.bytes);
-  round(x.data(), 96, row.data());
-  const auto back = values_of(row.data(), 96);
-  for (uint32_t g = 0; g < 6; ++g) {
-    double sum = 0;
-    for (uint32_t k = 16 * g; k < 16 * g + 16; ++k) sum += back[k];
-    EXPECT_NEAR(static_cast<double>(float_at(row.data() + at.sum16 + 4 * g)), sum, 1e-5);
-    int32_t whole = 0;
-    std::memcpy(&whole, row.data() + at.int_sum16 + 4 * g, 4);
-    const double scale = static_cast<double>(float_at(row.data() + at.scale + g / 2 * 4));
-    EXPECT_NEAR(scale * -whole, sum, 1e-5);
+  const IntegerRow at = integer_row(512);
+  for (const uint32_t together : {32U, 256U}) {
+    std::vector<std::byte> row(at.bytes);
+    round(uneven_row(1, random).data(), 512, together, row.data());
+    for (uint32_t g = 0; g < 32; ++g) {
+      int32_t sum = 0, sum32 = 0;
+      for (uint32_t k = 16 * g; k < 16 * g + 16; ++k) sum += static_cast<int8_t>(row[k]);
+      for (uint32_t k = 32 * (g / 2); k < 32 * (g / 2) + 32; ++k) sum32 += static_cast<int8_t>(row[k]);
+      const float scale = float_at(row.data() + at.scale + g / 2 * 4);
+      EXPECT_EQ(number_at<int32_t>(row.data() + at.int_sum16 + 4 * g), -sum);
+      EXPECT_EQ(number_at<int32_t>(row.data() + at.int_sum32 + g / 2 * 4), -sum32);
+      EXPECT_EQ(number_at<int16_t>(row.data() + at.short_sum16 + 2 * g), sum);
+      EXPECT_EQ(number_at<int16_t>(row.data() + at.short_sum32 + g / 2 * 2), sum32);
+      EXPECT_EQ(float_at(row.data() + at.sum16 + 4 * g), scale * static_cast<float>(sum));
+      EXPECT_EQ(float_at(row.data() + at.sum32 + g / 2 * 4), scale * static_cast<float>(sum32));
+    }
   }
 }
 
@@ -135,7 +153,7 @@ void expect_product(const Case& c, uint32_t rows, uint32_t cols, uint32_t count)
   const size_t x_bytes = integer_row(cols).bytes;
   Guarded<std::byte> x(count * x_bytes);
   for (uint32_t m = 0; m < count; ++m)
-    rounding()(random_row(cols, random).data(), cols, x.data() + m * x_bytes);
+    rounding()(random_row(cols, random).data(), cols, c.kernels->together, x.data() + m * x_bytes);
   Guarded<float> y(size_t{count} * rows);
   c.kernels->product(packed.data(), rows, cols, x.data(), count, y.data(), rows);
   for (uint32_t m = 0; m < count; ++m) {

@@ -29,6 +29,8 @@ struct LoadedWeight {
   const std::byte* strip(uint32_t r, uint32_t expert = 0) const {
     return packed + (uint64_t{expert} * rows + r) / panel_rows * strip_bytes;
   }
+  // Columns of activations that must share a scale to be multiplied with strips; 0 for rows.
+  uint32_t together() const { return packed != nullptr ? packed_kernels->together : 0; }
   // A vector (gain, bias) as floats; vectors are F32 in every GGUF, and the loader checks it.
   const float* values() const { return reinterpret_cast<const float*>(data); }
 };

@@ -68,14 +68,16 @@ class ExpertsStage final : public Stage {
       w.pairs.build(step.act(op_.route), op_.route.cols, step.rows, op_.used);
     }
     team.barrier();
-    if (d.weight(op_.gate).packed != nullptr || d.weight(op_.up).packed != nullptr) {
-      round(step, thread, w, op_.in.cols, [&](uint32_t p) { return input(step, w, p); });
+    const uint32_t together = std::max(d.weight(op_.gate).together(), d.weight(op_.up).together());
+    if (together > 0) {
+      round(step, thread, w, op_.in.cols, together, [&](uint32_t p) { return input(step, w, p); });
       team.barrier();
     }
     hidden(step, thread, w);
     team.barrier();
-    if (d.weight(op_.down).packed != nullptr) {
-      round(step, thread, w, op_.hidden, [&](uint32_t p) { return w.hidden + uint64_t{p} * op_.hidden; });
+    if (const uint32_t wanted = d.weight(op_.down).together(); wanted > 0) {
+      const auto source = [&](uint32_t p) { return w.hidden + uint64_t{p} * op_.hidden; };
+      round(step, thread, w, op_.hidden, wanted, source);
       team.barrier();
     }
     down(step, thread, w);
@@ -103,11 +105,13 @@ class ExpertsStage final : public Stage {
 
   // The rows of all pairs as integers; `source(pair)` gives the floats.
   template <class Source>
-  void round(const Step& step, uint32_t thread, const Work& w, uint32_t cols, Source&& source) const {
+  void round(const Step& step, uint32_t thread, const Work& w, uint32_t cols, uint32_t together,
+             Source&& source) const {
     const uint64_t pairs = w.pairs.pairs(), threads = step.device->team().size();
     const size_t bytes = integer_row(cols).bytes;
     for (uint64_t p = pairs * thread / threads; p < pairs * (thread + 1) / threads; ++p)
-      step.device->table().round_row(source(static_cast<uint32_t>(p)), cols, w.integers + p * bytes);
+      step.device->table().round_row(source(static_cast<uint32_t>(p)), cols, together,
+                                     w.integers + p * bytes);
   }
 
   // y[i·unit_rows + r − first] for the pairs of an expert. `source` as above, for weights that are not

@@ -158,10 +158,21 @@ constexpr size_t strip_bytes(const PackedForm& f, size_t cols) {
   return (block_scales_at(f, cols) + cols / f.block * block_scale_bytes(f.scales) + 63) / 64 * 64;
 }
 
-// An activation row rounded to bytes, per 32 columns with one scale: x ≈ scale · integer. The sums serve
-// biases and minima. Offsets in bytes for a row of `cols` columns.
+// Types whose groups have integers for scales within a block: with one scale of the activations for the whole
+// block its sums stay integers to the end. Groups of 32 without minima gain nothing by it, and keep the finer
+// scale.
+constexpr bool sums_blocks(const PackedForm& f) {
+  return f.block == 256 && (f.scales == Scales::grouped_affine || f.scales == Scales::grouped_nibbles ||
+                            (f.scales == Scales::grouped && f.group == 16));
+}
+// Columns of an activation row that share a scale, as a product wants them.
+constexpr uint32_t rounded_together(const PackedForm& f) { return sums_blocks(f) ? 256 : 32; }
+
+// An activation row rounded to bytes: x ≈ scale · integer. The scale is noted per 32 columns, and is the same
+// for as many as were rounded together. The sums serve biases and minima. Offsets in bytes for a row of
+// `cols` columns.
 struct IntegerRow {
-  size_t scale, int_sum16, int_sum32, sum16, sum32, bytes;
+  size_t scale, int_sum16, int_sum32, sum16, sum32, short_sum16, short_sum32, bytes;
 };
 constexpr IntegerRow integer_row(size_t cols) {
   IntegerRow r{};
@@ -170,7 +181,9 @@ constexpr IntegerRow integer_row(size_t cols) {
   r.int_sum32 = r.int_sum16 + cols / 16 * 4;
   r.sum16 = r.int_sum32 + cols / 32 * 4;  // Σ times the scale, float
   r.sum32 = r.sum16 + cols / 16 * 4;
-  r.bytes = (r.sum32 + cols / 32 * 4 + 63) / 64 * 64;
+  r.short_sum16 = r.sum32 + cols / 32 * 4;  // Σ of the integers, in sixteen bits
+  r.short_sum32 = r.short_sum16 + cols / 16 * 2;
+  r.bytes = (r.short_sum32 + cols / 32 * 2 + 63) / 64 * 64;
   return r;
 }
 

@@ -43,22 +43,23 @@ void exact_product(const LoadedWeight& w, uint32_t expert, uint32_t first, uint3
   }
 }
 
-const std::byte* round_exact(const Step& step, uint32_t thread, const float* x, uint32_t rows,
-                             uint32_t cols) {
+const std::byte* round_exact(const Step& step, uint32_t thread, const float* x, uint32_t rows, uint32_t cols,
+                             uint32_t together) {
   std::byte* out = step.exact_integers(thread);
   const size_t bytes = integer_row(cols).bytes;
   for (uint32_t r = 0; r < rows; ++r)
-    step.device->table().round_row(x + uint64_t{r} * cols, cols, out + r * bytes);
+    step.device->table().round_row(x + uint64_t{r} * cols, cols, together, out + r * bytes);
   return out;
 }
 
 Projector::Projector(Step& step, uint32_t thread, const Input& in, std::initializer_list<Weight> weights)
     : step_(step), thread_(thread), cols_(in.act.cols) {
-  bool rows = false, packed = false;
+  bool rows = false;
+  uint32_t together = 0;  // what suits blocks suits smaller ones too
   for (const Weight w : weights) {
-    const bool is_packed = step.device->weight(w).packed != nullptr;
-    packed = packed || is_packed;
-    rows = rows || !is_packed || step.device->expands(step.device->weight(w));
+    const LoadedWeight& loaded = step.device->weight(w);
+    together = std::max(together, loaded.together());
+    rows = rows || loaded.packed == nullptr || step.device->expands(loaded);
   }
   const float* x = step.act(in.act);
   exact_ = {x, cols_, nullptr};
@@ -70,9 +71,9 @@ Projector::Projector(Step& step, uint32_t thread, const Input& in, std::initiali
     }
     exact_.x = own;
   }
-  if (packed) exact_.integers = round_exact(step, thread, exact_.x, step.exact_rows, cols_);
+  if (together > 0) exact_.integers = round_exact(step, thread, exact_.x, step.exact_rows, cols_, together);
   if (step.prompt_rows() > 0) {
-    pack_prompt(in, rows, packed);
+    pack_prompt(in, rows, together);
     if (thread == 0) step.next_unit.store(0, std::memory_order_relaxed);
     step.device->team().barrier();
     if (step.device->matmul().enter != nullptr) step.device->matmul().enter();
@@ -86,7 +87,7 @@ Projector::~Projector() {
 // The packed activations are cut along the columns: chunk after chunk [prompt rows][panel_cols], so that a
 // panel meets a dense block.
 // Packed weights want integers, the others panels' numbers; a stage may need both.
-void Projector::pack_prompt(const Input& in, bool rows_wanted, bool packed) const {
+void Projector::pack_prompt(const Input& in, bool rows_wanted, uint32_t together) const {
   const MatmulKernels& k = step_.device->matmul();
   const uint32_t rows = step_.prompt_rows(), threads = step_.device->team().size();
   const float* x = step_.act(in.act) + uint64_t{step_.exact_rows} * cols_;
@@ -99,9 +100,9 @@ void Projector::pack_prompt(const Input& in, bool rows_wanted, bool packed) cons
       read_row(step_, in.norm, source, cols_, row);
       source = row;
     }
-    if (packed) {
+    if (together > 0) {
       const size_t bytes = integer_row(cols_).bytes;
-      step_.device->table().round_row(source, cols_, step_.shared_integers() + r * bytes);
+      step_.device->table().round_row(source, cols_, together, step_.shared_integers() + r * bytes);
     }
     for (uint32_t c = 0; rows_wanted && c < cols_; c += panel_cols) {
       const uint32_t width = std::min(panel_cols, cols_ - c);

@@ -14,8 +14,9 @@ struct ExactRows {
   const std::byte* integers = nullptr;
 };
 
-// Rounds `rows` rows of `cols` floats into the thread's integers.
-const std::byte* round_exact(const Step& step, uint32_t thread, const float* x, uint32_t rows, uint32_t cols);
+// Rounds `rows` rows of `cols` floats into the thread's integers, `together` columns by one scale.
+const std::byte* round_exact(const Step& step, uint32_t thread, const float* x, uint32_t rows, uint32_t cols,
+                             uint32_t together);
 
 // The rows of a step on their way through a weight matrix. One object lives on each thread's stack for one
 // stage: the constructor reads (and norms) the input; multiply() gives a block of results for all rows of the
@@ -39,7 +40,7 @@ class Projector {
                        uint32_t y_stride) const;
   void multiply_packed(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,
                        uint32_t y_stride) const;
-  void pack_prompt(const Input& in, bool rows, bool packed) const;
+  void pack_prompt(const Input& in, bool rows, uint32_t together) const;
 
   Step& step_;
   uint32_t thread_;

@@ -202,7 +202,7 @@ class LogitsStage final : public Stage {
                  x + uint64_t{i} * cols);
       }
       ExactRows rows{x, cols, nullptr};
-      if (w.packed != nullptr) rows.integers = round_exact(step, thread, x, some, cols);
+      if (w.packed != nullptr) rows.integers = round_exact(step, thread, x, some, cols, w.together());
       float* out = step.device->results().data() + uint64_t{n} * w.rows;
       for (uint32_t u = begin; u < end; ++u) {
         const uint32_t first = u * unit_rows, count = std::min(unit_rows, w.rows - first);

@@ -60,9 +60,10 @@ using PackedProduct = void (*)(const void* w, uint32_t rows, uint32_t cols, cons
 struct PackedKernels {
   uint32_t type;
   PackedProduct product;
+  uint32_t together;  // columns of x that must share a scale (packed.h)
 };
-// A row of floats (a multiple of 32) to integers.
-using RoundRow = void (*)(const float* x, uint32_t cols, void* out);
+// A row of floats to integers; `together` columns get one scale: 32, or 256. cols is a multiple of it.
+using RoundRow = void (*)(const float* x, uint32_t cols, uint32_t together, void* out);
 
 // Types of KV pages, in this order: f32, f16, q8_0, q4_0. A head's row in a page is `head` values of that
 // type.

@@ -163,9 +163,6 @@ struct Quads {
   }
 };
 
-inline __m256 unsigned_bytes(const uint8_t* p) {
-  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
-}
 inline __m256 signed_bytes(const uint8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
@@ -192,30 +189,12 @@ inline __m256 exponents(const uint8_t* p) {
       _mm256_blendv_epi8(normal, subnormal, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
 }
 
-// Whether sums of integers are multiplied with a group's scale as integers. Of four and five bits they stay
-// below 2^24.
-constexpr bool has_integer_scales(const PackedForm& f) {
-  return (f.group == 16 && (f.scales == Scales::grouped || f.scales == Scales::grouped_nibbles)) ||
-         f.scales == Scales::grouped_affine;
-}
 // Sums of integers that 32 columns give.
-constexpr uint32_t sums_of(const PackedForm& f) { return f.group == 16 && !has_integer_scales(f) ? 2 : 1; }
-
-// Eight integers of one byte, each twice in a lane of the result.
-inline __m256i bytes_twice(const uint8_t* p) {
-  const __m256i bytes = _mm256_broadcastq_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-  const __m256i to = _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 4, -1, 4, -1, 5,
-                                      -1, 5, -1, 6, -1, 6, -1, 7, -1, 7, -1);
-  return _mm256_shuffle_epi8(bytes, to);
-}
-inline __m256i signed_bytes_twice(const uint8_t* p) {
-  return _mm256_srai_epi16(_mm256_slli_epi16(bytes_twice(p), 8), 8);
-}
+constexpr uint32_t sums_of(const PackedForm& f) { return f.group == 16 ? 2 : 1; }
 
 // What 32 columns of eight rows are multiplied with: one or two groups.
 struct ColumnScales {
-  __m256i whole[2];             // integer scales, twice in each lane
-  __m256 scale[2], minimum[2];  // with integer scales one scale for both groups
+  __m256 scale[2], minimum;
 };
 
 // The scales of half a strip as they come by, from column `first` on, where a block begins.
@@ -252,39 +231,24 @@ struct StripScales {
     s.scale[g] = block_scale;
     if constexpr (form.scales == Scales::grouped_e4m3) {
       s.scale[g] = halved_e4m3(at);
-    } else if constexpr (form.scales == Scales::grouped && form.group == 16) {
-      s.whole[g] = signed_bytes_twice(at);
     } else if constexpr (form.scales == Scales::grouped) {
       s.scale[g] = _mm256_mul_ps(block_scale, signed_bytes(at));
-    } else if constexpr (form.scales == Scales::grouped_affine) {
-      s.whole[g] = bytes_twice(at);
-      s.minimum[g] = _mm256_mul_ps(block_min, unsigned_bytes(at + strip_rows));
-    } else if constexpr (form.scales == Scales::grouped_nibbles) {
-      const __m256i both = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at)));
-      s.whole[g] = _mm256_and_si256(bytes_twice(at), _mm256_set1_epi16(15));
-      s.minimum[g] = _mm256_mul_ps(block_min, _mm256_cvtepi32_ps(_mm256_srli_epi32(both, 4)));
-    } else if constexpr (is_affine(form.scales)) {
-      s.minimum[g] = _mm256_sub_ps(_mm256_setzero_ps(), block_min);
+    } else if constexpr (is_affine(form.scales)) {  // Q4_1 and Q5_1 add their minimum
+      s.minimum = _mm256_sub_ps(_mm256_setzero_ps(), block_min);
     }
     group += group_scale_bytes(form.scales);
   }
 };
 
-// The integers of 32 columns of eight rows: Σ (level − bias) · x, times the integer scales where there are
-// some.
+// The integers of 32 columns of eight rows: Σ (level − bias) · x.
 template <PackedForm form>
 struct Sums {
   __m256i v[sums_of(form)];
 };
 template <PackedForm form, Way way, class X>
-inline Sums<form> level_sums(const Quads<form, way>& levels, const ColumnScales& s, X x) {
+inline Sums<form> level_sums(const Quads<form, way>& levels, X x) {
   const __m256i ones = _mm256_set1_epi16(1);
-  if constexpr (has_integer_scales(form) && form.group == 32) {
-    return {{levels.template sum<8>(0, x, s.whole[0])}};
-  } else if constexpr (has_integer_scales(form)) {
-    return {{_mm256_add_epi32(levels.template sum<4>(0, x, s.whole[0]),
-                              levels.template sum<4>(4, x, s.whole[1]))}};
-  } else if constexpr (form.group == 16) {
+  if constexpr (form.group == 16) {
     return {{levels.template sum<4>(0, x, ones), levels.template sum<4>(4, x, ones)}};
   } else {
     return {{levels.template sum<8>(0, x, ones)}};
@@ -296,13 +260,12 @@ inline Sums<form> level_sums(const Quads<form, way>& levels, const ColumnScales&
 template <PackedForm form>
 inline __m256 add_columns(const Sums<form>& sums, const ColumnScales& s, const uint8_t* x, IntegerRow row,
                           size_t k, __m256 acc) {
-  constexpr uint32_t groups = 32 / form.group;
   const __m256 x_scale = one_float(x + row.scale + k / 8);
   for (size_t g = 0; g < sums_of(form); ++g)
     acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums.v[g]), _mm256_mul_ps(s.scale[g], x_scale), acc);
   if constexpr (is_affine(form.scales)) {
-    const uint8_t* part = x + (groups == 1 ? row.sum32 + k / 8 : row.sum16 + k / 4);
-    for (size_t g = 0; g < groups; ++g) acc = _mm256_fnmadd_ps(s.minimum[g], one_float(part + 4 * g), acc);
+    static_assert(form.group == 32);
+    acc = _mm256_fnmadd_ps(s.minimum, one_float(x + row.sum32 + k / 8), acc);
   }
   return acc;
 }

@@ -8,20 +8,12 @@ namespace {
 
 // What the bias takes off the sums.
 template <PackedForm form>
-inline void take_bias(Sums<form>& sums, const ColumnScales& s, const uint8_t* x, IntegerRow row, size_t k) {
+inline void take_bias(Sums<form>& sums, const uint8_t* x, IntegerRow row, size_t k) {
   if constexpr (form.bias == 0 || form.bias == 128) return;
   const uint8_t* parts = x + (form.group == 32 ? row.int_sum32 + k / 8 : row.int_sum16 + k / 4);
-  const auto part = [&](size_t g) { return at<int32_t>(parts + 4 * g); };
-  if constexpr (has_integer_scales(form)) {  // sums of sixteen columns fit the halves of a lane
-    const __m256i scales = _mm256_blend_epi16(s.whole[0], s.whole[1], 0xaa);
-    const auto both = static_cast<uint16_t>(part(0)) | static_cast<uint32_t>(part(1)) << 16;
-    const __m256i sum = _mm256_madd_epi16(scales, _mm256_set1_epi32(static_cast<int32_t>(both)));
-    sums.v[0] = _mm256_add_epi32(sums.v[0], _mm256_slli_epi32(sum, log2_of(form.bias)));
-  } else {
-    for (size_t g = 0; g < sums_of(form); ++g) {
-      const __m256i sum = _mm256_slli_epi32(_mm256_set1_epi32(part(g)), log2_of(form.bias));
-      sums.v[g] = _mm256_add_epi32(sums.v[g], sum);
-    }
+  for (size_t g = 0; g < sums_of(form); ++g) {
+    const __m256i sum = _mm256_slli_epi32(_mm256_set1_epi32(at<int32_t>(parts + 4 * g)), log2_of(form.bias));
+    sums.v[g] = _mm256_add_epi32(sums.v[g], sum);
   }
 }
 
@@ -55,8 +47,8 @@ void multiply(const Job& job, size_t next) {
       scales.next_columns(s);
       for (size_t m = 0; m < count; ++m) {
         const uint8_t* x = job.x + m * job.x_bytes;
-        Sums<form> sums = level_sums(quads, s, [&](size_t j) { return four_columns(x + k + 4 * j); });
-        take_bias<form>(sums, s, x, row, k);
+        Sums<form> sums = level_sums(quads, [&](size_t j) { return four_columns(x + k + 4 * j); });
+        take_bias<form>(sums, x, row, k);
         sum[m] = add_columns<form>(sums, s, x, row, k, sum[m]);
       }
     };
@@ -73,7 +65,11 @@ void multiply(const Job& job, size_t next) {
 template <PackedForm form, uint32_t count>
 inline void multiply_some(Job& job, uint32_t& left, size_t& next) {
   for (; left >= count; left -= count) {
-    multiply<form, count>(job, next);
+    if constexpr (sums_blocks(form)) {
+      multiply_blocks<form, count>(job, next);
+    } else {
+      multiply<form, count>(job, next);
+    }
     next = 0;
     job.x += count * job.x_bytes;
     job.y += count * job.y_stride;
@@ -108,7 +104,7 @@ void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_
 
 template <uint32_t index>
 constexpr PackedKernels kernels_of() {
-  return {packed_forms[index].type, product<index>};
+  return {packed_forms[index].type, product<index>, rounded_together(packed_forms[index])};
 }
 
 // ---- rounding
@@ -130,39 +126,50 @@ inline void put_one(uint8_t* p, T v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
-// 32 columns at `k`.
-inline void round_block(const float* x, size_t k, const IntegerRow& row, uint8_t* out) {
-  __m256 v[4], top = _mm256_setzero_ps();
+// The scale of the columns from `k` on, and its inverse. Columns too small for their scale to have an inverse
+// count as zeros.
+struct Rounding {
+  float scale, inverse;
+};
+inline Rounding rounding_of(const float* x, uint32_t columns) {
+  __m256 top = _mm256_setzero_ps();
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
-  for (size_t i = 0; i < 4; ++i) {
-    v[i] = _mm256_loadu_ps(x + k + 8 * i);
-    top = _mm256_max_ps(top, _mm256_and_ps(v[i], magnitude));
-  }
+  for (size_t i = 0; i < columns; i += 8)
+    top = _mm256_max_ps(top, _mm256_and_ps(_mm256_loadu_ps(x + i), magnitude));
   constexpr float levels = 127.0F;
-  const float most = largest(top);
-  const float scale = most / levels;
-  // A block too small for its scale to have an inverse counts as zeros.
-  const bool nothing = !(scale > 1e-37F);
-  const __m256 inverse = _mm256_set1_ps(nothing ? 0.0F : levels / most);
+  const float most = largest(top), scale = most / levels;
+  if (!(scale > 1e-37F)) return {0.0F, 0.0F};
+  return {scale, levels / most};
+}
+
+// 32 columns at `k`.
+inline void round_columns(const float* x, size_t k, Rounding by, const IntegerRow& row, uint8_t* out) {
+  const __m256 inverse = _mm256_set1_ps(by.inverse);
   __m256i q[4];
-  for (size_t i = 0; i < 4; ++i) q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
+  for (size_t i = 0; i < 4; ++i)
+    q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + k + 8 * i), inverse));
   const int32_t first = sum_of(_mm256_add_epi32(q[0], q[1])), second = sum_of(_mm256_add_epi32(q[2], q[3]));
-  const float s = nothing ? 0.0F : scale;
-  put_one(out + row.scale + k / 32 * 4, s);
+  put_one(out + row.scale + k / 8, by.scale);
   put_one(out + row.int_sum16 + k / 4, -first);
   put_one(out + row.int_sum16 + k / 4 + 4, -second);
   put_one(out + row.int_sum32 + k / 8, -(first + second));
-  put_one(out + row.sum16 + k / 4, s * static_cast<float>(first));
-  put_one(out + row.sum16 + k / 4 + 4, s * static_cast<float>(second));
-  put_one(out + row.sum32 + k / 8, s * static_cast<float>(first + second));
+  put_one(out + row.sum16 + k / 4, by.scale * static_cast<float>(first));
+  put_one(out + row.sum16 + k / 4 + 4, by.scale * static_cast<float>(second));
+  put_one(out + row.sum32 + k / 8, by.scale * static_cast<float>(first + second));
+  put_one(out + row.short_sum16 + k / 8, static_cast<int16_t>(first));
+  put_one(out + row.short_sum16 + k / 8 + 2, static_cast<int16_t>(second));
+  put_one(out + row.short_sum32 + k / 16, static_cast<int16_t>(first + second));
   put_bytes(q, out + k);
 }
 
 }  // namespace
 
-void round_row(const float* x, uint32_t cols, void* out) {
+void round_row(const float* x, uint32_t cols, uint32_t together, void* out) {
   const IntegerRow row = integer_row(cols);
-  for (size_t k = 0; k < cols; k += 32) round_block(x, k, row, static_cast<uint8_t*>(out));
+  for (size_t k = 0; k < cols; k += together) {
+    const Rounding by = rounding_of(x + k, together);
+    for (size_t i = k; i < k + together; i += 32) round_columns(x, i, by, row, static_cast<uint8_t*>(out));
+  }
 }
 
 const PackedKernels packed[packed_form_count] = {

@@ -1,27 +1,9 @@
 // Products of packed weights with integer activations, four columns of sixteen rows per instruction.
+#include "device/cpu/avx512vnni/blocks.h"
 #include "device/cpu/avx512vnni/kernels.h"
-#include "device/cpu/avx512vnni/levels.h"
 
 namespace hearth::cpu::avx512vnni {
 namespace {
-
-struct Job {
-  const uint8_t* strip;
-  uint32_t rows, cols;  // rows of this strip: 1 … 16
-  const uint8_t* x;
-  size_t x_bytes;
-  float* y;
-  size_t y_stride;
-};
-
-template <class T>
-inline T at(const uint8_t* p) {
-  T v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-inline __m512i four_columns(const uint8_t* p) { return _mm512_set1_epi32(at<int32_t>(p)); }
-inline __m512 one_float(const uint8_t* p) { return _mm512_set1_ps(at<float>(p)); }
 
 // What Σ (level − bias) · x begins with: the bias's part.
 template <PackedForm form>
@@ -83,20 +65,17 @@ inline void add_two_groups(const __m512i* q, const uint8_t* x, size_t x_bytes, I
   }
 }
 
-// One strip with `count` activation rows. What the next strip begins with is asked for on the way: memory is
-// read as one stream.
+// One strip with `count` activation rows.
 template <PackedForm form, uint32_t count>
 void multiply(const Job& job, size_t next) {
   const IntegerRow row = integer_row(job.cols);
   StripScales<form> scales(job.strip, job.cols);
   __m512 acc[count];
   for (__m512& a : acc) a = _mm512_setzero_ps();
-  const size_t step = next / (job.cols / 32) + 1;
-  const uint8_t *levels = job.strip, *ahead = job.strip + next;
+  Ahead ahead(job, next);
+  const uint8_t* levels = job.strip;
   for (size_t k = 0; k < job.cols; k += 32, levels += level_bytes(form.levels)) {
-    for (size_t i = 0; i < step && next != 0; i += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T1);
-    ahead += step;
+    ahead.ask();
     if (k % form.block == 0) scales.next_block();
     __m512i q[8];
     load_levels<form.type, form.levels>(levels, q);
@@ -116,15 +95,18 @@ void multiply(const Job& job, size_t next) {
       add_group<form, count>(q, job.x, job.x_bytes, row, k, scale, minimum, acc);
     }
   }
-  const __mmask16 real = _cvtu32_mask16((1U << job.rows) - 1U);
-  for (size_t m = 0; m < count; ++m) _mm512_mask_storeu_ps(job.y + m * job.y_stride, real, acc[m]);
+  for (size_t m = 0; m < count; ++m) _mm512_mask_storeu_ps(job.y + m * job.y_stride, real_rows(job), acc[m]);
 }
 
 // `next` is asked for once, on the first way through the strip.
 template <PackedForm form, uint32_t count>
 inline void multiply_some(Job& job, uint32_t& left, size_t& next) {
   for (; left >= count; left -= count) {
-    multiply<form, count>(job, next);
+    if constexpr (sums_blocks(form)) {
+      multiply_blocks<form, count>(job, next);
+    } else {
+      multiply<form, count>(job, next);
+    }
     next = 0;
     job.x += count * job.x_bytes;
     job.y += count * job.y_stride;
@@ -151,7 +133,7 @@ void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_
 
 template <uint32_t index>
 constexpr PackedKernels kernels_of() {
-  return {packed_forms[index].type, product<index>};
+  return {packed_forms[index].type, product<index>, rounded_together(packed_forms[index])};
 }
 
 }  // namespace
