@@ -118,16 +118,19 @@ void multiply_blocks(const Job& job, size_t next) {
   for (auto& half : acc) {
     for (__m256& a : half) a = _mm256_setzero_ps();
   }
-  const size_t step = next / (job.cols / form.block) + 1;
+  const size_t step = next / (job.cols / 32) + 1;
   const uint8_t* ahead = job.strip + next;
-  for (size_t k = 0; k < job.cols; k += form.block, ahead += step) {
-    for (size_t i = 0; next != 0 && i < step; i += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T1);
+  for (size_t k = 0; k < job.cols; k += form.block) {
     for (size_t h = 0; h < 2; ++h) {
       const Block<form> block(job.strip, job.cols, 8 * h, k);
       __m256i sum[count];
       for (__m256i& s : sum) s = _mm256_setzero_si256();
       for (size_t c = 0; c < form.block / 32; ++c) {
+        if (next != 0 && h == 0) {
+          for (size_t i = 0; i < step; i += 64)
+            _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T1);
+          ahead += step;
+        }
         const auto quads = block.template quads<way>(c);
         __m256i scale[2];
         scales_of(block, c, scale);

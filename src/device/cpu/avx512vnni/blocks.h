@@ -9,17 +9,21 @@
 namespace hearth::cpu {
 namespace {
 
-// Scales and offsets of a strip's groups, as they come by.
+// A block of a strip: levels, integer scales and offsets of its groups, scales of the whole.
 template <PackedForm form>
-struct BlockScales {
-  const uint8_t *group, *block;
+struct Block {
+  const uint8_t *levels, *group, *scales;
 
-  BlockScales(const uint8_t* strip, size_t cols)
-      : group(strip + group_scales_at(form, cols)), block(strip + block_scales_at(form, cols)) {}
+  Block(const uint8_t* strip, size_t cols, size_t k)
+      : levels(strip + k / 32 * level_bytes(form.levels)),
+        group(strip + group_scales_at(form, cols) + k / form.group * group_scale_bytes(form.scales)),
+        scales(strip + block_scales_at(form, cols) + k / form.block * block_scale_bytes(form.scales)) {}
 
   static __m128i bytes(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 
-  // Integer scales of group g of the block.
+  void quads(size_t columns, __m512i (&q)[8]) const {  // of the 32 columns with this number
+    load_levels<form.type, form.levels>(levels + columns * level_bytes(form.levels), q);
+  }
   __m512 scale(size_t g) const {
     const uint8_t* p = group + g * group_scale_bytes(form.scales);
     if constexpr (form.scales == Scales::grouped) return signed_bytes(p);
@@ -40,17 +44,42 @@ struct BlockScales {
     return form.scales == Scales::grouped ? _mm512_cvtepi8_epi16(both) : _mm512_cvtepu8_epi16(both);
   }
   __m512 block_scale() const {
-    return times<scale_factor(form.type) != 1.0F>(halves(block), scale_factor(form.type));
+    return times<scale_factor(form.type) != 1.0F>(halves(scales), scale_factor(form.type));
   }
   __m512 offset_scale() const {
     if constexpr (is_affine(form.scales))
-      return times<minimum_factor(form.type) != 1.0F>(halves(block + 32), minimum_factor(form.type));
+      return times<minimum_factor(form.type) != 1.0F>(halves(scales + 32), minimum_factor(form.type));
     return _mm512_mul_ps(block_scale(), _mm512_set1_ps(static_cast<float>(form.bias)));
   }
-  void next_block() {
-    group += form.block / form.group * group_scale_bytes(form.scales);
-    block += block_scale_bytes(form.scales);
+};
+
+// The same, unpacked once for many activation rows; 5 to 6 KiB of the first-level cache.
+template <PackedForm form>
+struct OpenBlock {
+  static constexpr size_t groups = form.block / form.group;
+  __m512i level[form.block / 4];
+  __m512 group_scale[groups];
+  __m512i offset[groups / 2];
+  __m512 of_block, of_offsets;
+
+  void open(const Block<form>& block) {
+    for (size_t c = 0; c < form.block / 32; ++c) {
+      __m512i q[8];
+      block.quads(c, q);
+      for (size_t j = 0; j < 8; ++j) level[8 * c + j] = q[j];
+    }
+    for (size_t g = 0; g < groups; ++g) group_scale[g] = block.scale(g);
+    for (size_t g = 0; g < groups; g += 2) offset[g / 2] = block.offsets(g);
+    of_block = block.block_scale();
+    of_offsets = block.offset_scale();
   }
+  void quads(size_t columns, __m512i (&q)[8]) const {
+    for (size_t j = 0; j < 8; ++j) q[j] = level[8 * columns + j];
+  }
+  __m512 scale(size_t g) const { return group_scale[g]; }
+  __m512i offsets(size_t g) const { return offset[g / 2]; }
+  __m512 block_scale() const { return of_block; }
+  __m512 offset_scale() const { return of_offsets; }
 };
 
 // part[m] += scale · Σ level · x over a group of columns at `x`.
@@ -66,49 +95,85 @@ inline void add_levels(const __m512i* q, const uint8_t* x, size_t x_bytes, __m51
   for (size_t m = 0; m < count; ++m) part[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[m]), scale, part[m]);
 }
 
+// acc[m·16] += the block at column k with `count` activation rows. `each` is called for every 32 columns.
+template <PackedForm form, uint32_t count, class AnyBlock, class Each>
+inline void add_block(const AnyBlock& block, const uint8_t* x, size_t x_bytes, IntegerRow row, size_t k,
+                      float* acc, Each each) {
+  constexpr size_t groups = form.block / form.group, per_columns = 32 / form.group;
+  __m512 part[count];
+  for (__m512& p : part) p = _mm512_setzero_ps();
+  for (size_t c = 0; c < form.block / 32; ++c) {
+    each();
+    __m512i q[8];
+    block.quads(c, q);
+    for (size_t g = 0; g < per_columns; ++g) {
+      const uint8_t* at = x + k + 32 * c + g * form.group;
+      add_levels<form, count>(q + g * form.group / 4, at, x_bytes, block.scale(c * per_columns + g), part);
+    }
+  }
+  __m512i taken[count];
+  for (__m512i& t : taken) t = _mm512_setzero_si512();
+  const uint8_t* sums = x + (form.group == 16 ? row.short_sum16 + k / 8 : row.short_sum32 + k / 16);
+  for (size_t g = 0; g < groups; g += 2) {
+    const __m512i offsets = block.offsets(g);
+    for (size_t m = 0; m < count; ++m)
+      taken[m] = _mm512_dpwssd_epi32(taken[m], offsets, four_columns(sums + m * x_bytes + 2 * g));
+  }
+  const __m512 block_scale = block.block_scale(), offset_scale = block.offset_scale();
+  for (size_t m = 0; m < count; ++m) {
+    __m512 v = _mm512_mul_ps(part[m], block_scale);
+    v = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(taken[m]), offset_scale, v);
+    const __m512 x_scale = one_float(x + m * x_bytes + row.scale + k / 8);
+    float* to = acc + m * strip_rows;
+    _mm512_store_ps(to, _mm512_fmadd_ps(v, x_scale, _mm512_load_ps(to)));
+  }
+}
+
 // One strip with `count` activation rows.
 template <PackedForm form, uint32_t count>
 void multiply_blocks(const Job& job, size_t next) {
   const IntegerRow row = integer_row(job.cols);
-  constexpr size_t groups = form.block / form.group;
-  BlockScales<form> scales(job.strip, job.cols);
   Ahead ahead(job, next);
   // In memory, so that the registers are free for a block's sums.
-  alignas(64) float acc[count][strip_rows];
-  for (auto& a : acc) _mm512_store_ps(a, _mm512_setzero_ps());
-  const uint8_t* levels = job.strip;
-  for (size_t k = 0; k < job.cols; k += form.block, scales.next_block()) {
-    __m512 part[count];
-    for (__m512& p : part) p = _mm512_setzero_ps();
-    for (size_t i = 0; i < form.block; i += 32, levels += level_bytes(form.levels)) {
-      ahead.ask();
-      __m512i q[8];
-      load_levels<form.type, form.levels>(levels, q);
-      for (size_t g = 0; g < 32 / form.group; ++g) {
-        const uint8_t* x = job.x + k + i + g * form.group;
-        add_levels<form, count>(q + g * form.group / 4, x, job.x_bytes, scales.scale(i / form.group + g),
-                                part);
-      }
-    }
-    __m512i taken[count];
-    for (__m512i& t : taken) t = _mm512_setzero_si512();
-    const size_t sums = form.group == 16 ? row.short_sum16 + k / 8 : row.short_sum32 + k / 16;
-    for (size_t g = 0; g < groups; g += 2) {
-      const __m512i offsets = scales.offsets(g);
-      for (size_t m = 0; m < count; ++m)
-        taken[m] =
-            _mm512_dpwssd_epi32(taken[m], offsets, four_columns(job.x + m * job.x_bytes + sums + 2 * g));
-    }
-    const __m512 block_scale = scales.block_scale(), offset_scale = scales.offset_scale();
-    for (size_t m = 0; m < count; ++m) {
-      __m512 v = _mm512_mul_ps(part[m], block_scale);
-      v = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(taken[m]), offset_scale, v);
-      const __m512 x_scale = one_float(job.x + m * job.x_bytes + row.scale + k / 8);
-      _mm512_store_ps(acc[m], _mm512_fmadd_ps(v, x_scale, _mm512_load_ps(acc[m])));
+  alignas(64) float acc[count * strip_rows];
+  for (size_t m = 0; m < count; ++m) _mm512_store_ps(acc + m * strip_rows, _mm512_setzero_ps());
+  for (size_t k = 0; k < job.cols; k += form.block)
+    add_block<form, count>(Block<form>(job.strip, job.cols, k), job.x, job.x_bytes, row, k, acc,
+                           [&] { ahead.ask(); });
+  for (size_t m = 0; m < count; ++m)
+    _mm512_mask_storeu_ps(job.y + m * job.y_stride, real_rows(job), _mm512_load_ps(acc + m * strip_rows));
+}
+
+constexpr uint32_t many_rows = 32, many_strips = 4;
+
+// Up to 64 weight rows with up to 32 activation rows, in eights: what a block is unpacked to, the activations
+// that it meets and their sums lie in the first-level cache.
+template <PackedForm form>
+void multiply_many(const Job& job, uint32_t count) {
+  const IntegerRow row = integer_row(job.cols);
+  alignas(64) float acc[many_strips][many_rows * strip_rows];
+  OpenBlock<form> open;
+  const uint32_t strips = (job.rows + strip_rows - 1) / strip_rows;
+  const size_t bytes = strip_bytes(form, job.cols);
+  for (uint32_t s = 0; s < strips; ++s) {
+    for (uint32_t m = 0; m < count; ++m) _mm512_store_ps(acc[s] + m * strip_rows, _mm512_setzero_ps());
+  }
+  for (size_t k = 0; k < job.cols; k += form.block) {
+    for (uint32_t s = 0; s < strips; ++s) {
+      open.open(Block<form>(job.strip + s * bytes, job.cols, k));
+      for (uint32_t m = 0; m < count; m += 8)
+        add_block<form, 8>(open, job.x + m * job.x_bytes, job.x_bytes, row, k, acc[s] + m * strip_rows,
+                           [] {});
     }
   }
-  for (size_t m = 0; m < count; ++m)
-    _mm512_mask_storeu_ps(job.y + m * job.y_stride, real_rows(job), _mm512_load_ps(acc[m]));
+  for (uint32_t s = 0; s < strips; ++s) {
+    const uint32_t rows = job.rows - s * strip_rows;
+    const __mmask16 real = _cvtu32_mask16(rows >= strip_rows ? 0xffffU : (1U << rows) - 1U);
+    for (uint32_t m = 0; m < count; ++m) {
+      _mm512_mask_storeu_ps(job.y + m * job.y_stride + s * strip_rows, real,
+                            _mm512_load_ps(acc[s] + m * strip_rows));
+    }
+  }
 }
 
 }  // namespace

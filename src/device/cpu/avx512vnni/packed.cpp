@@ -113,21 +113,48 @@ inline void multiply_some(Job& job, uint32_t& left, size_t& next) {
   }
 }
 
+// Whole eights of rows are taken off the job; the rest is left.
+template <PackedForm form>
+inline uint32_t multiply_eights(Job& job, uint32_t count) {
+  while (count >= 8) {
+    const uint32_t some = count < many_rows ? count / 8 * 8 : many_rows;
+    multiply_many<form>(job, some);
+    job.x += some * job.x_bytes;
+    job.y += some * job.y_stride;
+    count -= some;
+  }
+  return count;
+}
+
 template <uint32_t index>
 void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_t count, float* y,
              size_t y_stride) {
   constexpr PackedForm form = packed_forms[index];
   const size_t bytes = strip_bytes(form, cols);
+  const bool many = sums_blocks(form) && count > 8;
+  const uint32_t step = many ? many_strips * strip_rows : strip_rows;
   const auto* strip = static_cast<const uint8_t*>(w);
-  for (uint32_t r = 0; r < rows; r += strip_rows, strip += bytes) {
-    const uint32_t some = rows - r < strip_rows ? rows - r : strip_rows;
+  for (uint32_t r = 0; r < rows; r += step, strip += step / strip_rows * bytes) {
+    const uint32_t some = rows - r < step ? rows - r : step;
     Job job = {strip, some, cols, static_cast<const uint8_t*>(x), integer_row(cols).bytes, y + r, y_stride};
     uint32_t left = count;
-    size_t next = bytes;
-    multiply_some<form, 8>(job, left, next);
-    multiply_some<form, 4>(job, left, next);
-    multiply_some<form, 2>(job, left, next);
-    multiply_some<form, 1>(job, left, next);
+    if constexpr (sums_blocks(form)) {
+      if (many) left = multiply_eights<form>(job, count);
+    }
+    // Strip by strip.
+    const Job all = job;
+    for (uint32_t s = 0; left > 0 && s < some; s += strip_rows) {
+      job = all;
+      job.strip += s / strip_rows * bytes;
+      job.y += s;
+      job.rows = some - s < strip_rows ? some - s : strip_rows;
+      uint32_t rest = left;
+      size_t next = many ? 0 : bytes;
+      multiply_some<form, 8>(job, rest, next);
+      multiply_some<form, 4>(job, rest, next);
+      multiply_some<form, 2>(job, rest, next);
+      multiply_some<form, 1>(job, rest, next);
+    }
   }
 }
 
