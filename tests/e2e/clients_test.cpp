@@ -40,6 +40,23 @@ std::string installed_clients() {
   return folder.string();
 }
 
+// Starts a server with the models that the clients' tests expect, and runs `command` with where they are in
+// its environment. Returns its exit code.
+int run_clients(const std::string& name, const std::string& command, std::string& report) {
+  test::ServerProcess server(name);
+  server.add_model("random",
+                   test::with_byte_tokens(test::read_json(test::case_file("logits/llama.json")).at("gguf"),
+                                          chat_template));
+  server.add_model("embedder", test::with_byte_tokens(
+                                   test::read_json(test::case_file("logits/qwen3-embed.json")).at("gguf")));
+  const std::string file = (server.folder() / "report.txt").string();
+  const int code =
+      run("HEARTH_URL=" + server.url() + " HEARTH_RANDOM_MODEL=random HEARTH_EMBEDDER=embedder " + command +
+          " > '" + file + "' 2>&1");
+  report = read_file(file) + server.log();
+  return code;
+}
+
 TEST(Clients, OllamaOpenAiAndAnthropic) {
   if (run("command -v npm > /dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : "
           "1)'") != 0) {
@@ -48,15 +65,34 @@ TEST(Clients, OllamaOpenAiAndAnthropic) {
   const std::string folder = installed_clients();
   if (folder.empty())
     GTEST_SKIP() << "npm could not fetch the clients: the npm registry is not reachable from here";
-  test::ServerProcess server("clients");
-  server.add_model("random",
-                   test::with_byte_tokens(test::read_json(test::case_file("logits/llama.json")).at("gguf"),
-                                          chat_template));
-  server.add_model("embedder", test::with_byte_tokens(
-                                   test::read_json(test::case_file("logits/qwen3-embed.json")).at("gguf")));
-  const int code = run("cd '" + folder + "' && HEARTH_URL=" + server.url() +
-                       " HEARTH_RANDOM_MODEL=random HEARTH_EMBEDDER=embedder node --test > report.txt 2>&1");
-  EXPECT_EQ(code, 0) << read_file(folder + "/report.txt") << server.log();
+  std::string report;
+  EXPECT_EQ(run_clients("clients", "sh -c \"cd '" + folder + "' && exec node --test\"", report), 0) << report;
+}
+
+// Debian 12 does not have the Python clients; later releases do (python3-ollama, python3-openai,
+// python3-anthropic). HEARTH_PYTHON names an interpreter that finds them.
+TEST(Clients, OllamaOpenAiAndAnthropicForPython) {
+  const char* named = std::getenv("HEARTH_PYTHON");
+  const std::string python = named != nullptr ? named : "python3";
+  if (run(python + " -c 'import ollama, openai, anthropic' > /dev/null 2>&1") != 0)
+    GTEST_SKIP()
+        << python
+        << " has not all of the packages ollama, openai and anthropic (HEARTH_PYTHON names one that has)";
+  const std::string script = (test::source_dir() / "tests/e2e/clients/python_clients.py").string();
+  std::string report;
+  EXPECT_EQ(run_clients("python", python + " '" + script + "' -v", report), 0) << report;
+}
+
+// An editor: gptel, where Emacs has it (Debian: elpa-gptel). HEARTH_EMACS names the program.
+TEST(Clients, Emacs) {
+  const char* named = std::getenv("HEARTH_EMACS");
+  const std::string emacs = named != nullptr ? named : "emacs";
+  if (run(emacs +
+          " --batch --eval '(progn (package-initialize) (require (quote gptel)))' > /dev/null 2>&1") != 0)
+    GTEST_SKIP() << emacs << " with the package gptel is not installed (HEARTH_EMACS names one that has it)";
+  const std::string script = (test::source_dir() / "tests/e2e/clients/gptel.el").string();
+  std::string report;
+  EXPECT_EQ(run_clients("emacs", emacs + " --batch -l '" + script + "'", report), 0) << report;
 }
 
 TEST(Page, InHeadlessChromium) {
