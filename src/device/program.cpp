@@ -18,6 +18,7 @@ std::string_view kind_name(const Op& op) noexcept {
                         [](const Norm&) { return "Norm"; },
                         [](const Linear&) { return "Linear"; },
                         [](const Qkv&) { return "Qkv"; },
+                        [](const QkvLatent&) { return "QkvLatent"; },
                         [](const Attend&) { return "Attend"; },
                         [](const Gated&) { return "Gated"; },
                         [](const Route&) { return "Route"; },
@@ -43,6 +44,9 @@ Operands operands(const Op& op) noexcept {
                         },
                         [](const Qkv& o) {
                           return Operands{{o.in}, o.q, {}};
+                        },
+                        [](const QkvLatent& o) {
+                          return Operands{{o.in, o.latent}, o.q, {}};
                         },
                         [](const Attend& o) {
                           return Operands{{o.q}, o.out, {}};
@@ -84,11 +88,16 @@ std::vector<Weight> weights_of(const Op& op) {
             return List{o.weight, o.bias};
           },
           [](const Qkv& o) { return List{o.wq, o.wk, o.wv, o.bq, o.bk, o.bv, o.q_norm, o.k_norm}; },
+          [](const QkvLatent& o) {
+            return List{o.wq, o.bq, o.wk, o.gain};
+          },
           [](const Attend& o) { return List{o.sinks}; },
           [](const Gated& o) {
             return List{o.gate, o.up, o.gate_bias, o.up_bias};
           },
-          [](const Route& o) { return List{o.router}; },
+          [](const Route& o) {
+            return List{o.router, o.bias};
+          },
           [](const Experts& o) {
             return List{o.gate, o.up, o.down};
           },

@@ -32,7 +32,7 @@ struct WeightInfo {
 };
 
 // Layers of one kind of cache share a page table: a page holds `page_tokens` tokens of all layers of the
-// group.
+// group. v_size 0: nothing but keys is kept, in the type of keys, and values are their first values.
 struct CacheGroup {
   uint32_t layers = 0, kv_heads = 0, k_size = 0, v_size = 0, window = 0;
 };

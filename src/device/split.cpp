@@ -16,6 +16,7 @@ class CacheLayers {
 
   Op local(Op op) {
     if (auto* qkv = std::get_if<Qkv>(&op)) qkv->kv.layer = number(qkv->kv);
+    if (auto* latent = std::get_if<QkvLatent>(&op)) latent->kv.layer = number(latent->kv);
     if (auto* attend = std::get_if<Attend>(&op)) attend->kv.layer = number(attend->kv);
     return op;
   }

@@ -129,6 +129,31 @@ TEST_F(ReferenceModels, Avx2Served) {
   check_served({"avx2", false}, "f32");
 }
 
+// The latent alone is cached, in the type of keys: what that loses against the float cache at the middle one
+// of the positions (at some another expert is chosen).
+TEST(Fixtures, CacheTypesOfLatentAttention) {
+  const std::pair<KvType, double> types[] = {
+      {KvType::f32, 1e-4}, {KvType::f16, 0.01}, {KvType::q8_0, 0.2}, {KvType::q4_0, 2.5}};
+  for (const char* name : {"deepseek2", "deepseek2-kvb", "deepseek3"}) {
+    const Reference r(fixture(name));
+    const auto wanted = Loaded(r, {"portable", true}).scores(r.tokens(), true);
+    for (const auto& [type, most] : types) {
+      Loaded model(r, {"", true, {type, KvType::f32}});
+      EXPECT_EQ(model.engine().model().program.caches[0].v_size, 0U);
+      const auto scores = model.scores(r.tokens(), true);
+      std::vector<double> differences;
+      for (size_t i = 0; i < scores.size(); ++i) differences.push_back(max_difference(scores[i], wanted[i]));
+      const auto middle = differences.begin() + static_cast<long>(differences.size() / 2);
+      std::nth_element(differences.begin(), middle, differences.end());
+      std::cout << name << " " << to_string(type) << ": scores differ by " << *middle << "\n";
+      EXPECT_LE(*middle, most) << name << " " << to_string(type);
+      if (type != KvType::f32) {
+        EXPECT_GT(*middle, 0) << name;
+      }
+    }
+  }
+}
+
 // Mean KL of cached types against the float cache, within 1.5 × what the reference implementation loses.
 TEST_F(ReferenceModels, CacheTypes) {
   for (const char* name : {"llama-F16", "qwen3-F16"}) {

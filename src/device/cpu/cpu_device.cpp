@@ -88,8 +88,17 @@ struct Judge {
     if (auto r = refuse_head(o.heads.k_size, kv.k, "key")) return r;
     return refuse_head(o.heads.v_size, kv.v, "value");
   }
+  std::optional<Refusal> operator()(const QkvLatent& o) const {
+    if (auto r = matrices(o.wq, o.wk)) return r;
+    if (auto r = vectors(o.bq, o.gain)) return r;
+    if (auto r = refuse_head(o.shape.key(), kv.k, "key")) return r;
+    return refuse_head(o.shape.latent, kv.k, "value");
+  }
   std::optional<Refusal> operator()(const Attend& o) const { return vectors(o.sinks); }
-  std::optional<Refusal> operator()(const Route& o) const { return matrices(o.router); }
+  std::optional<Refusal> operator()(const Route& o) const {
+    auto r = matrices(o.router);
+    return r ? r : vectors(o.bias);
+  }
   std::optional<Refusal> operator()(const Experts& o) const { return matrices(o.gate, o.up, o.down); }
   std::optional<Refusal> operator()(const Logits& o) const {
     auto r = matrices(o.weight);
@@ -135,6 +144,10 @@ void CpuDevice::reserve(const DeviceBuffers& plan, const Program& program) {
     group.pages = plan.pages[g];
     group.k_row = kv_row_bytes(plan.kv.k, c.k_size);
     group.v_row = kv_row_bytes(plan.kv.v, c.v_size);
+    if (c.v_size == 0) {
+      group.types.v = group.types.k;
+      group.v_row = group.k_row;
+    }
     group.layer_page = page_bytes(group.profile, plan.kv) / std::max(1U, c.layers);
     kv_memory_.emplace_back(uint64_t{group.pages} * group.layer_page * c.layers,
                             "the cache of keys and values");

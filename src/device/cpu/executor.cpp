@@ -21,7 +21,8 @@ std::vector<uint32_t> readers(const Program& program) {
 }
 
 bool takes_norm(const Op& op) {
-  return std::holds_alternative<Linear>(op) || std::holds_alternative<Qkv>(op) ||
+  if (const auto* linear = std::get_if<Linear>(&op)) return linear->heads.heads == 0;
+  return std::holds_alternative<Qkv>(op) || std::holds_alternative<QkvLatent>(op) ||
          std::holds_alternative<Gated>(op) || std::holds_alternative<Logits>(op) ||
          std::holds_alternative<Pool>(op);
 }
@@ -30,8 +31,11 @@ struct StageMaker {
   Input in;
   std::unique_ptr<Stage> operator()(const Embed& o) const { return embed_stage(o); }
   std::unique_ptr<Stage> operator()(const Norm& o) const { return norm_stage(o); }
-  std::unique_ptr<Stage> operator()(const Linear& o) const { return linear_stage(o, in); }
+  std::unique_ptr<Stage> operator()(const Linear& o) const {
+    return o.heads.heads != 0 ? head_linear_stage(o) : linear_stage(o, in);
+  }
   std::unique_ptr<Stage> operator()(const Qkv& o) const { return qkv_stage(o, in); }
+  std::unique_ptr<Stage> operator()(const QkvLatent& o) const { return qkv_latent_stage(o, in); }
   std::unique_ptr<Stage> operator()(const Attend& o) const { return attend_stage(o); }
   std::unique_ptr<Stage> operator()(const Gated& o) const { return gated_stage(o, in); }
   std::unique_ptr<Stage> operator()(const Route& o) const { return route_stage(o); }
@@ -74,6 +78,20 @@ class CpuExecutable final : public Executable {
     return pool != nullptr && pool->kind == PoolKind::mean ? inputs.slices.size() : inputs.result_rows.size();
   }
 
+  bool overlap(Act a, Act b) const {
+    if (!a || !b) return false;
+    const uint64_t at = layout_.offset[a.id - 1], other = layout_.offset[b.id - 1];
+    const auto bytes = [&](Act act) { return uint64_t{layout_.rows} * act.cols * sizeof(float); };
+    return at < other + bytes(b) && other < at + bytes(a);
+  }
+
+  // A norm may be fused into its only reader. What it reads must still be there: for the layout its life ends
+  // with the norm, and the reader's result may have taken its place.
+  bool fuses(const Norm& norm, const Op& reader) const {
+    const Operands o = operands(reader);
+    return takes_norm(reader) && o.in[0] == norm.out && !overlap(norm.in, o.out);
+  }
+
   void build(const Program& program) {
     const std::vector<uint32_t> count = readers(program);
     stages_.push_back(rope_stage());
@@ -81,7 +99,7 @@ class CpuExecutable final : public Executable {
       const Norm* norm = nullptr;
       const auto* here = std::get_if<Norm>(&program.ops[i]);
       if (here != nullptr && count[here->out.id - 1] == 1 && i + 1 < program.ops.size() &&
-          takes_norm(program.ops[i + 1]) && operands(program.ops[i + 1]).in[0] == here->out) {
+          fuses(*here, program.ops[i + 1])) {
         norm = here;
         ++i;
       }

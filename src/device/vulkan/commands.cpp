@@ -44,6 +44,11 @@ Command CommandMaker::make(const Op& op) {
   return std::visit([this](const auto& o) { return make_op(o); }, op);
 }
 
+// refuse() keeps it from coming here.
+Command CommandMaker::make_op(const QkvLatent&) {
+  throw Error(Code::bug, "latent attention was given to a device that refuses it", "report this model");
+}
+
 Bound CommandMaker::bound(const Buffer& buffer, uint64_t at, uint64_t bytes) const {
   const uint64_t align = device_.driver().gpu.capabilities().offset_alignment;
   const uint64_t begin = at / align * align;

@@ -62,6 +62,7 @@ class CommandMaker {
   Command make_op(const Norm& o);
   Command make_op(const Linear& o);
   Command make_op(const Qkv& o);
+  Command make_op(const QkvLatent& o);
   Command make_op(const Attend& o);
   Command make_op(const Gated& o);
   Command make_op(const Route& o);

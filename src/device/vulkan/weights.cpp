@@ -20,6 +20,7 @@ struct Used {
   std::vector<Weight> operator()(const Qkv& o) const {
     return {o.wq, o.wk, o.wv, o.bq, o.bk, o.bv, o.q_norm, o.k_norm};
   }
+  std::vector<Weight> operator()(const QkvLatent&) const { return {}; }  // refused
   std::vector<Weight> operator()(const Attend& o) const { return {o.sinks}; }
   std::vector<Weight> operator()(const Gated& o) const { return {o.gate, o.up, o.gate_bias, o.up_bias}; }
   std::vector<Weight> operator()(const Route& o) const { return {o.router}; }

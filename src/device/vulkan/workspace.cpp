@@ -42,6 +42,7 @@ struct Measure {
     grow(w.keys, floats(rows * o.heads.kv_heads * o.heads.k_size));
     grow(w.values, floats(rows * o.heads.kv_heads * o.heads.v_size));
   }
+  void operator()(const QkvLatent&) const {}  // refused
   void operator()(const Attend& o) const {
     grow(w.parts, floats(std::min<uint64_t>(rows, most_exact_rows) * o.heads.q_heads * most_chunks *
                          (o.heads.v_size + 2)));

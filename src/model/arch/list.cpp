@@ -7,6 +7,7 @@ namespace hearth {
 std::span<const Architecture> architectures() {
   static const std::array all{
       llama_architecture,
+      deepseek2_architecture,
       qwen2_architecture,
       qwen3_architecture,
   };

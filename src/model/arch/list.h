@@ -5,6 +5,7 @@
 namespace hearth {
 
 extern const Architecture llama_architecture;
+extern const Architecture deepseek2_architecture;
 extern const Architecture qwen2_architecture;
 extern const Architecture qwen3_architecture;
 
