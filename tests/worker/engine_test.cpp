@@ -111,7 +111,7 @@ TEST(Engine, AResultDoesNotDependOnTheBatch) {
   }
   check_independence({"qwen3", "", false, {KvType::q8_0, KvType::q4_0}});
   check_independence({"llama-Q4_K_M", "", false, {KvType::f32, KvType::q8_0}});
-  for (const char* model : {"mixtral", "deepseek3", "deepseek2-kvb"})
+  for (const char* model : {"mixtral", "deepseek3", "deepseek2-kvb", "qwen2moe", "glm4moe-nextn"})
     check_independence({model, "", false, {KvType::f16, KvType::f16}});
 }
 
