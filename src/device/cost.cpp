@@ -75,6 +75,15 @@ struct Counter {
     return {all.bytes / stack * touched, all.flops * o.used};
   }
   Cost operator()(const Combine& o) const { return {0, uint64_t{3} * step.rows * o.in.cols}; }
+  Cost operator()(const Patch& o) const {
+    Cost c = of(o.weight);
+    if (o.positions)
+      c.bytes += row_bytes(program.weights[o.positions.id - 1].type, o.out.cols).value_or(0) * step.rows;
+    return c;
+  }
+  Cost operator()(const Resample& o) const {
+    return {0, o.kind == ResampleKind::average ? uint64_t{step.rows} * o.in.cols : 0};
+  }
   Cost operator()(const Logits& o) const {
     return step.wanted == 0 ? Cost{} : product(program, o.weight, step.wanted);
   }
@@ -90,7 +99,11 @@ Cost cost(const Op& op, const StepShape& step, const Program& program) {
 
 Cost cost(const Program& program, const StepShape& step) {
   Cost sum;
-  for (const Op& op : program.ops) sum += cost(op, step, program);
+  StepShape here = step;
+  for (const Op& op : program.ops) {
+    sum += cost(op, here, program);
+    here.rows = rows_behind(op, here.rows);
+  }
   return sum;
 }
 

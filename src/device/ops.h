@@ -176,6 +176,28 @@ struct Combine {
   float a = 1, b = 1;
 };
 
+// Patches of pictures (StepInputs::pictures) → rows: the pixels of each size × size square, channel by
+// channel and row by row, times Wᵀ, times scale, + bias, + the row of `positions` [patches × cols] with the
+// patch's number in its picture, where there is such a table. weight: [cols × channels·size·size].
+struct Patch {
+  Act out;
+  Weight weight, bias, positions;
+  uint32_t size = 0, channels = 3;
+  float scale = 1;
+};
+
+enum class ResampleKind : uint8_t { merge, average };
+
+// Each factor × factor neighbours of a picture's grid become one row: their values one after another, row by
+// row of the grid (out: factor²·cols), or their mean. From there on the step has as many rows fewer, its
+// slices and pictures follow one another without gaps, and wanted rows count those. Activations from before
+// cannot be read any more, and nothing behind it is rotated: positions are those of the patches.
+struct Resample {
+  Act in, out;
+  ResampleKind kind = ResampleKind::merge;
+  uint32_t factor = 2;
+};
+
 // Wanted rows (StepInputs::logit_rows) → scores: soft_cap(scale · norm'd row · Wᵀ + bias). Ends a language
 // model.
 struct Logits {
@@ -200,7 +222,7 @@ struct Transfer {
   uint32_t slot = 0;    // which of the step's host copies
 };
 
-using Op = std::variant<Embed, Norm, Linear, Qkv, QkvLatent, Attend, Gated, Route, Experts, Combine, Logits,
-                        Pool, Transfer>;
+using Op = std::variant<Embed, Norm, Linear, Qkv, QkvLatent, Attend, Gated, Route, Experts, Combine, Patch,
+                        Resample, Logits, Pool, Transfer>;
 
 }  // namespace hearth

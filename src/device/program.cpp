@@ -24,6 +24,8 @@ std::string_view kind_name(const Op& op) noexcept {
                         [](const Route&) { return "Route"; },
                         [](const Experts&) { return "Experts"; },
                         [](const Combine&) { return "Combine"; },
+                        [](const Patch&) { return "Patch"; },
+                        [](const Resample&) { return "Resample"; },
                         [](const Logits&) { return "Logits"; },
                         [](const Pool&) { return "Pool"; },
                         [](const Transfer&) { return "Transfer"; },
@@ -62,6 +64,12 @@ Operands operands(const Op& op) noexcept {
                         },
                         [](const Combine& o) {
                           return Operands{{o.in, o.other}, o.out, o.in};
+                        },
+                        [](const Patch& o) {
+                          return Operands{{}, o.out, {}};
+                        },
+                        [](const Resample& o) {
+                          return Operands{{o.in}, o.out, {}};
                         },
                         [](const Logits& o) {
                           return Operands{{o.in}, {}, {}};
@@ -102,6 +110,10 @@ std::vector<Weight> weights_of(const Op& op) {
             return List{o.gate, o.up, o.down};
           },
           [](const Combine&) { return List{}; },
+          [](const Patch& o) {
+            return List{o.weight, o.bias, o.positions};
+          },
+          [](const Resample&) { return List{}; },
           [](const Logits& o) {
             return List{o.weight, o.bias};
           },
@@ -113,6 +125,11 @@ std::vector<Weight> weights_of(const Op& op) {
       op);
   std::erase_if(all, [](Weight w) { return !w; });
   return all;
+}
+
+uint32_t rows_behind(const Op& op, uint32_t rows) noexcept {
+  const auto* resample = std::get_if<Resample>(&op);
+  return resample == nullptr ? rows : rows / (resample->factor * resample->factor);
 }
 
 void attend_in_two_passes(Program& program) noexcept {

@@ -60,6 +60,9 @@ struct Operands {
 };
 Operands operands(const Op& op) noexcept;
 
+// How many of a step's rows the operations behind this one see, at most: Resample leaves fewer.
+uint32_t rows_behind(const Op& op, uint32_t rows) noexcept;
+
 // The weights that an operation reads.
 std::vector<Weight> weights_of(const Op& op);
 

@@ -49,6 +49,13 @@ void Builder::expect(Weight weight, const HeadRows& h, uint64_t cols, const char
 }
 
 void Builder::push(Op op) {
+  for (const Act& in : operands(op).in) {
+    if (!in || in.id > stale_) continue;
+    throw Error(
+        Code::bug,
+        fmt::format("{} of layer {} reads rows of before their number changed", kind_name(op), layer_),
+        "report this model");
+  }
   program_.ops.push_back(op);
   program_.layer_of.push_back(layer_);
 }
@@ -137,6 +144,28 @@ Act Builder::experts(Act x, const ExpertsW& w, Act residual, Act1 act) {
   const Act out = fresh(w.down.out);
   push(Experts{x, route, out, residual, w.gate.weight, w.up.weight, w.down.weight, w.gate.scale, w.up.scale,
                w.down.scale, w.used, w.hidden, act});
+  return out;
+}
+
+Act Builder::patch(const PatchW& w) {
+  const LinearW& p = w.projection;
+  expect(p.weight, {p.out, uint64_t{w.size} * w.size * w.channels, 1}, "patches");
+  if (p.bias) expect(p.bias, {1, p.out, 1}, "patches");
+  if (w.positions)
+    expect(w.positions, {program_.weights[w.positions.id - 1].shape.rows, p.out, 1}, "positions");
+  const Act out = fresh(p.out);
+  push(Patch{out, p.weight, p.bias, w.positions, w.size, w.channels, p.scale});
+  return out;
+}
+
+Act Builder::resample(Act x, ResampleKind kind, uint32_t factor) {
+  constexpr uint32_t most = 64;
+  if (factor == 0 || factor > most)
+    throw Error(Code::corrupt_file, fmt::format("rows cannot be joined {} × {}", factor, factor),
+                "the metadata contradicts itself: get the file from another source");
+  const Act out = fresh(kind == ResampleKind::merge ? x.cols * factor * factor : x.cols);
+  push(Resample{x, out, kind, factor});
+  stale_ = out.id - 1;
   return out;
 }
 

@@ -52,6 +52,13 @@ struct ExpertsW {
   RouteSpec route = {};
 };
 
+// The weights that make rows of patches, see Patch.
+struct PatchW {
+  LinearW projection;
+  Weight positions = {};
+  uint32_t size = 0, channels = 3;
+};
+
 // What an architecture file talks to: one call per step of the paper, each appends an operation. Widths are
 // checked here; a mismatch is a fault of the architecture file and throws Error(bug) naming the layer.
 class Builder {
@@ -71,6 +78,8 @@ class Builder {
   Act attend(Act q, KvRef kv, const AttendSpec& spec);
   Act gated(Act x, const GatedW& w, Act1 act);
   Act experts(Act x, const ExpertsW& w, Act residual, Act1 act);
+  Act patch(const PatchW& w);
+  Act resample(Act x, ResampleKind kind, uint32_t factor);
   void logits(Act x, const LinearW& w, float scale = 1, float soft_cap = 0);
   void pool(Act x, PoolKind kind, const LinearW& classifier = {});
 
@@ -85,6 +94,7 @@ class Builder {
 
   Program program_;
   uint16_t layer_ = 0xffff;
+  uint32_t stale_ = 0;  // activations up to this one have more rows than there are now
 };
 
 }  // namespace hearth

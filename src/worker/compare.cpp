@@ -156,6 +156,7 @@ std::string first_tensor(const Program& program, const Op& op) {
   if (const auto* o = std::get_if<Qkv>(&op)) return name(o->wq);
   if (const auto* o = std::get_if<QkvLatent>(&op)) return name(o->wq);
   if (const auto* o = std::get_if<Gated>(&op)) return name(o->gate);
+  if (const auto* o = std::get_if<Patch>(&op)) return name(o->weight);
   if (const auto* o = std::get_if<Route>(&op)) return name(o->router);
   if (const auto* o = std::get_if<Experts>(&op)) return name(o->gate);
   if (const auto* o = std::get_if<Logits>(&op)) return name(o->weight);

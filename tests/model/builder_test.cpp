@@ -119,5 +119,31 @@ TEST(Builder, GroupsOfExpertsMustBeWhole) {
             "router of layer 65535 expects 'router' as 1 × 1 × 12, finds 1 × 12 × 64");
 }
 
+TEST(Builder, PatchesAndJoinedRows) {
+  Builder b({}, {},
+            {{"patch", DType::f32, {64, 48, 1}},
+             {"positions", DType::f32, {9, 64, 1}},
+             {"merge", DType::f32, {32, 256, 1}}});
+  b.at_layer(3);
+  PatchW w{{{1}, {}, 1, 64, 48}, {2}, 4, 3};
+  const Act x = b.patch(w);
+  EXPECT_EQ(x.cols, 64U);
+  const Act pooled = b.resample(x, ResampleKind::average, 2);
+  EXPECT_EQ(pooled.cols, 64U);
+  EXPECT_EQ(fault([&] { b.norm(x, {}, NormKind::rms, 1e-5F); }),
+            "Norm of layer 3 reads rows of before their number changed");
+  const Act merged = b.resample(pooled, ResampleKind::merge, 2);
+  EXPECT_EQ(merged.cols, 256U);
+  EXPECT_EQ(b.linear(merged, {{3}, {}, 1, 32, 256}).cols, 32U);
+  EXPECT_EQ(fault([&] { b.resample(merged, ResampleKind::merge, 0); }), "rows cannot be joined 0 × 0");
+  w.size = 5;
+  EXPECT_EQ(fault([&] { b.patch(w); }),
+            "patches of layer 3 expects 'patch' as 1 × 64 × 75, finds 1 × 64 × 48");
+  w.size = 4;
+  w.positions = {3};
+  EXPECT_EQ(fault([&] { b.patch(w); }),
+            "positions of layer 3 expects 'merge' as 1 × 32 × 64, finds 1 × 32 × 256");
+}
+
 }  // namespace
 }  // namespace hearth

@@ -100,6 +100,19 @@ struct Judge {
     return r ? r : vectors(o.bias);
   }
   std::optional<Refusal> operator()(const Experts& o) const { return matrices(o.gate, o.up, o.down); }
+  // Its rows are multiplied by the generation kernels alone, which take any number of columns in whole
+  // blocks.
+  std::optional<Refusal> operator()(const Patch& o) const {
+    for (const Weight weight : {o.weight, o.positions}) {
+      if (!weight) continue;
+      const WeightInfo& w = program.weights[weight.id - 1];
+      if (type_info(w.type).decode == nullptr || !row_bytes(w.type, w.shape.cols))
+        return Refusal{"type", fmt::format("tensor '{}' has rows of {} values of type {}", w.name,
+                                           w.shape.cols, type_info(w.type).name)};
+    }
+    return vectors(o.bias);
+  }
+  std::optional<Refusal> operator()(const Resample&) const { return std::nullopt; }
   std::optional<Refusal> operator()(const Logits& o) const {
     auto r = matrices(o.weight);
     return r ? r : vectors(o.bias);

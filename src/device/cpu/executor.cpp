@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "device/cpu/picture.h"
 #include "device/cpu/stage.h"
 
 namespace hearth::cpu {
@@ -41,6 +42,8 @@ struct StageMaker {
   std::unique_ptr<Stage> operator()(const Route& o) const { return route_stage(o); }
   std::unique_ptr<Stage> operator()(const Experts& o) const { return experts_stage(o); }
   std::unique_ptr<Stage> operator()(const Combine& o) const { return combine_stage(o); }
+  std::unique_ptr<Stage> operator()(const Patch& o) const { return patch_stage(o); }
+  std::unique_ptr<Stage> operator()(const Resample& o) const { return resample_stage(o); }
   std::unique_ptr<Stage> operator()(const Logits& o) const { return logits_stage(o, in); }
   std::unique_ptr<Stage> operator()(const Pool& o) const { return pool_stage(o, in); }
   std::unique_ptr<Stage> operator()(const Transfer& o) const { return transfer_stage(o); }
@@ -53,6 +56,9 @@ class CpuExecutable final : public Executable {
     step_.program = &program;
     step_.layout = &layout_;
     step_.workspace = workspace_of(program, layout.rows);
+    pictures_ = has_pictures(program);
+    step_.slices.reserve(pictures_ ? layout.rows : 0);
+    step_.pictures.reserve(pictures_ ? layout.rows : 0);
     build(program);
     work_ = [this](uint32_t thread) { run_thread(thread); };
   }
@@ -61,6 +67,7 @@ class CpuExecutable final : public Executable {
     step_.inputs = inputs;
     step_.rows = static_cast<uint32_t>(inputs.tokens.size());
     step_.exact_rows = inputs.exact_rows;
+    if (pictures_) take_pictures(inputs, step_);
     wanted_ = step_.program->outputs == 0 ? 0 : program_rows(inputs);
     step_.device->team().run(work_);
   }
@@ -126,6 +133,7 @@ class CpuExecutable final : public Executable {
 
   Layout layout_;
   Step step_;
+  bool pictures_ = false;
   size_t wanted_ = 0;
   std::vector<std::unique_ptr<Stage>> stages_;
   std::function<void(uint32_t)> work_;

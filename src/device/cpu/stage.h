@@ -18,6 +18,9 @@ struct Step {
   Workspace workspace;
   StepInputs inputs;
   uint32_t rows = 0, exact_rows = 0;
+  // Of pictures, whose shapes change within the step: what inputs.slices and inputs.pictures refer to.
+  std::vector<Slice> slices;
+  std::vector<Picture> pictures;
   std::atomic<uint32_t> next_unit{0};  // dealt out within the running stage
 
   uint32_t prompt_rows() const { return rows - exact_rows; }
@@ -78,6 +81,8 @@ uint64_t route_floats(const Route& op) noexcept;  // of scratch memory, per thre
 std::unique_ptr<Stage> experts_stage(const Experts& op);
 std::unique_ptr<Stage> combine_stage(const Combine& op);
 std::unique_ptr<Stage> transfer_stage(const Transfer& op);
+std::unique_ptr<Stage> patch_stage(const Patch& op);
+std::unique_ptr<Stage> resample_stage(const Resample& op);
 std::unique_ptr<Stage> logits_stage(const Logits& op, Input in);
 std::unique_ptr<Stage> pool_stage(const Pool& op, Input in);
 

@@ -6,6 +6,7 @@
 #include "device/cpu/experts.h"
 #include "device/cpu/latent.h"
 #include "device/cpu/packer.h"
+#include "device/cpu/picture.h"
 
 namespace hearth::cpu {
 namespace {
@@ -48,6 +49,8 @@ struct Needs {
     result(queries * (o.heads.k_size + o.heads.v_size + page_tokens + 2));
     result(attend_prompt_floats(o.heads));
   }
+  void operator()(const Patch& o) { result(patch_floats(o)); }
+  void operator()(const Resample&) {}
   void operator()(const Logits& o) { input(o.in); }
   void operator()(const Pool& o) { input(o.in); }
   void operator()(const Route& o) { result(route_floats(o)); }

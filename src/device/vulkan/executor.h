@@ -68,6 +68,8 @@ class CommandMaker {
   Command make_op(const Route& o);
   Command make_op(const Experts& o);
   Command make_op(const Combine& o);
+  Command make_op(const Patch& o);
+  Command make_op(const Resample& o);
   Command make_op(const Logits& o);
   Command make_op(const Pool& o);
   Command make_op(const Transfer& o);

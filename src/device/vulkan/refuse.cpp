@@ -117,6 +117,8 @@ struct Judge {
     return matrices(o.router);
   }
   std::optional<Refusal> operator()(const Experts& o) const { return matrices(o.gate, o.up, o.down); }
+  std::optional<Refusal> operator()(const Patch&) const { return no_shader("patches of pictures"); }
+  std::optional<Refusal> operator()(const Resample&) const { return no_shader("joining rows of pictures"); }
   std::optional<Refusal> operator()(const Logits& o) const {
     auto r = matrices(o.weight);
     return r ? r : vectors(o.bias);
