@@ -44,7 +44,9 @@ class AttendStage final : public Stage {
   // Query heads of a unit. A result does not depend on who else is in it.
   uint32_t heads_of_unit(const Step& step) const {
     const uint32_t group = op_.heads.q_heads / op_.heads.kv_heads, threads = step.device->team().size();
-    const auto runs = static_cast<uint32_t>(step.inputs.slices.size()) * op_.heads.kv_heads;
+    const uint32_t blocks = (op_.two_pass ? step.rows : step.exact_rows) / std::max(1U, most_queries / group);
+    const uint32_t runs =
+        std::max(blocks, static_cast<uint32_t>(step.inputs.slices.size())) * op_.heads.kv_heads;
     uint32_t some = std::min(group, most_queries);
     while (runs * ((group + some - 1) / some) < threads && some > fewest_heads) some = (some + 1) / 2;
     return some;
