@@ -55,7 +55,8 @@ TEST(VulkanSplit, LatentAttentionStaysOnTheCpu) {
   const Gguf file = r.file();
   const auto gpu = vulkan::open_first(), cpu = open_cpu();
   Device* const list[] = {gpu.get(), cpu.get()};
-  for (const std::optional<uint32_t> layers : {std::optional<uint32_t>{}, std::optional<uint32_t>{1}}) {
+  for (const std::optional<uint32_t> layers :
+       {std::optional<uint32_t>{}, std::optional<uint32_t>{1}, std::optional<uint32_t>{99}}) {
     const BoundModel model = bind_model(file);
     const MemoryProfile needs = profile(model, file, *cpu);
     std::vector<DeviceBudget> budgets;

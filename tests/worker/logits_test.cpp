@@ -166,6 +166,36 @@ TEST(Fixtures, CacheTypesOfLatentAttention) {
   }
 }
 
+// The lite models compress no queries: the normed row is projected at once.
+TEST(Fixtures, LatentAttentionWithoutCompressedQueries) {
+  const Reference whole(fixture("deepseek2"));
+  Json data = whole.data;
+  json::object& recipe = data.at("gguf").as_object();
+  json::array kept;
+  for (const Json& entry : recipe.at("metadata").as_array()) {
+    if (!entry.at(0).as_string().ends_with("q_lora_rank")) kept.push_back(entry);
+  }
+  recipe["metadata"] = kept;
+  kept.clear();
+  for (Json tensor : recipe.at("tensors").as_array()) {
+    std::string name(tensor.at("name").as_string());
+    if (name.find("attn_q_a") != std::string::npos) continue;
+    if (const size_t at = name.find("attn_q_b"); at != std::string::npos) {
+      tensor.as_object()["name"] = name.replace(at, 8, "attn_q");
+      tensor.at("shape").as_array()[0] = 256;
+    }
+    kept.push_back(tensor);
+  }
+  recipe["tensors"] = kept;
+  const Reference lite(std::move(data));
+  Loaded first(lite, {"portable", true}), second(lite, {"", true});
+  const uint32_t layers = first.engine().model().hyper.layers;
+  EXPECT_EQ(first.engine().model().program.ops.size() + 2 * size_t{layers},
+            bind_model(whole.file()).program.ops.size());
+  const auto a = first.scores(lite.tokens(), true), b = second.scores(lite.tokens(), true);
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_LE(max_difference(a[i], b[i]), 1e-3);
+}
+
 // Mean KL of cached types against the float cache, within 1.5 × what the reference implementation loses.
 TEST_F(ReferenceModels, CacheTypes) {
   for (const char* name : {"llama-F16", "qwen3-F16"}) {
