@@ -21,13 +21,16 @@ class Times final : public TraceSink {
 };
 
 // Per kind. What was fused into the operation behind it has no time of its own and is counted there.
-std::map<std::string, Cost> costs_of(const Times& times, const std::vector<StepShape>& steps,
+std::map<std::string, Cost> costs_of(const Times& times, std::vector<StepShape> steps,
                                      const Program& program) {
   std::map<std::string, Cost> costs;
   Cost fused;
   for (const Op& op : program.ops) {
     Cost all = std::exchange(fused, {});
-    for (const StepShape& step : steps) all += cost(op, step, program);
+    for (StepShape& step : steps) {
+      all += cost(op, step, program);
+      step.rows = rows_behind(op, step.rows);
+    }
     const std::string kind(kind_name(op));
     (times.seconds.contains(kind) ? costs[kind] : fused) += all;
   }

@@ -180,9 +180,12 @@ std::vector<std::string> reasons(const PlanQuestion& q, const Wish& wish, uint32
                               gib(m.parts.back().weights)));
   for (const CacheProfile& c : m.caches) {
     const uint64_t token = page_bytes(c, wish.kv) / page_tokens;
-    lines.push_back(fmt::format(
-        "cache: {} layers × {} heads × ({} + {}) values as {} = {} bytes per token, × {} tokens × {}",
-        c.layers, c.kv_heads, c.k_size, c.v_size, cache_name(wish.kv), token, wish.context, wish.parallel));
+    const std::string values = c.v_size == 0 ? fmt::format("{} shared values", c.k_size)
+                                             : fmt::format("({} + {}) values", c.k_size, c.v_size);
+    const std::string types = c.v_size == 0 ? std::string(to_string(wish.kv.k)) : cache_name(wish.kv);
+    lines.push_back(
+        fmt::format("cache: {} layers × {} heads × {} as {} = {} bytes per token, × {} tokens × {}", c.layers,
+                    c.kv_heads, values, types, token, wish.context, wish.parallel));
   }
   for (const RowClass& s : m.steps) {
     if (s.rows == rows)

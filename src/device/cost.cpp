@@ -22,21 +22,37 @@ struct Counter {
   const Program& program;
 
   Cost of(Weight w) const { return product(program, w, step.rows); }
+  // Only the heads' rows are read.
+  Cost of(Weight weight, const HeadRows& h) const {
+    const WeightInfo& w = program.weights[weight.id - 1];
+    const uint64_t rows = uint64_t{h.heads} * h.rows;
+    return {row_bytes(w.type, w.shape.cols).value_or(0) * rows, 2 * step.rows * rows * w.shape.cols};
+  }
+  // The values of its cache are part of the keys.
+  bool shares(const Attend& o) const {
+    return o.kv.group < program.caches.size() && program.caches[o.kv.group].v_size == 0;
+  }
 
   Cost operator()(const Embed& o) const {
     return {row_bytes(program.weights[o.table.id - 1].type, o.out.cols).value_or(0) * step.rows, 0};
   }
   Cost operator()(const Norm& o) const { return {0, uint64_t{4} * step.rows * o.in.cols}; }
-  Cost operator()(const Linear& o) const { return of(o.weight); }
+  Cost operator()(const Linear& o) const { return o.heads.heads != 0 ? of(o.weight, o.heads) : of(o.weight); }
   Cost operator()(const Qkv& o) const {
     Cost c = of(o.wq);
     c += of(o.wk);
     c += of(o.wv);
     return c;
   }
+  Cost operator()(const QkvLatent& o) const {
+    Cost c = of(o.wq);
+    c += of(o.wk, o.keys);
+    return c;
+  }
   Cost operator()(const Attend& o) const {
     const uint64_t seen = o.mask.window != 0 ? std::min<uint64_t>(step.context, o.mask.window) : step.context;
-    const double per_token = o.heads.k_size * step.kv_bytes_k + o.heads.v_size * step.kv_bytes_v;
+    const double values = shares(o) ? 0 : o.heads.v_size * step.kv_bytes_v;
+    const double per_token = o.heads.k_size * step.kv_bytes_k + values;
     const double again = o.two_pass ? o.heads.k_size * step.kv_bytes_k : 0;  // keys, read twice
     const uint64_t sizes = (o.two_pass ? 2 : 1) * uint64_t{o.heads.k_size} + o.heads.v_size;
     return {static_cast<uint64_t>(static_cast<double>(seen) * o.heads.kv_heads * (per_token + again)) *
@@ -59,6 +75,15 @@ struct Counter {
     return {all.bytes / stack * touched, all.flops * o.used};
   }
   Cost operator()(const Combine& o) const { return {0, uint64_t{3} * step.rows * o.in.cols}; }
+  Cost operator()(const Patch& o) const {
+    Cost c = of(o.weight);
+    if (o.positions)
+      c.bytes += row_bytes(program.weights[o.positions.id - 1].type, o.out.cols).value_or(0) * step.rows;
+    return c;
+  }
+  Cost operator()(const Resample& o) const {
+    return {0, o.kind == ResampleKind::average ? uint64_t{step.rows} * o.in.cols : 0};
+  }
   Cost operator()(const Logits& o) const {
     return step.wanted == 0 ? Cost{} : product(program, o.weight, step.wanted);
   }
@@ -74,7 +99,11 @@ Cost cost(const Op& op, const StepShape& step, const Program& program) {
 
 Cost cost(const Program& program, const StepShape& step) {
   Cost sum;
-  for (const Op& op : program.ops) sum += cost(op, step, program);
+  StepShape here = step;
+  for (const Op& op : program.ops) {
+    sum += cost(op, here, program);
+    here.rows = rows_behind(op, here.rows);
+  }
   return sum;
 }
 

@@ -40,6 +40,13 @@ struct Slice {
 // kernels take in one step at most.
 inline constexpr uint32_t most_exact_rows = 64;
 
+// What the rows of a slice are in a vision model: a grid of patches, row by row. `pixels`: [down · patch
+// size][across · patch size][channels], as the model wants them scaled; only Patch reads them.
+struct Picture {
+  std::span<const float> pixels;
+  uint32_t down = 0, across = 0;
+};
+
 struct StepInputs {
   std::span<const TokenId> tokens;                       // [rows]
   std::span<const uint32_t> positions;                   // [rows]
@@ -50,6 +57,8 @@ struct StepInputs {
   uint32_t exact_rows = 0;
   std::span<const std::span<float>>
       host;  // copies of activations that cross between devices, by Transfer::slot
+  // One per slice, for programs with Patch or Resample, which have no tokens.
+  std::span<const Picture> pictures = {};
 };
 
 // One finished operation of a traced step.

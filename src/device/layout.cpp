@@ -52,15 +52,17 @@ Layout lay_out(const Program& program, uint32_t rows) {
   Layout layout{rows, std::vector<uint64_t>(program.acts.size(), 0), 0};
   const std::vector<uint32_t> last = last_uses(program);
   Arena arena;
+  uint32_t here = rows;
   for (uint32_t i = 0; i < program.ops.size(); ++i) {
     const Operands o = operands(program.ops[i]);
+    here = rows_behind(program.ops[i], here);
     uint32_t inherited = 0;
     if (o.out) {
       const bool moves = o.in_place && last[o.in_place.id - 1] == i && o.in_place.cols == o.out.cols;
       if (moves) inherited = o.in_place.id;
       layout.offset[o.out.id - 1] =
           moves ? layout.offset[o.in_place.id - 1]
-                : arena.take(align_up(uint64_t{rows} * o.out.cols * sizeof(float), 64));
+                : arena.take(align_up(uint64_t{here} * o.out.cols * sizeof(float), 64));
     }
     for (uint32_t k = 0; k < 3; ++k) {
       const Act in = o.in[k];

@@ -54,13 +54,21 @@ struct Norm {
   float eps = 0;
 };
 
-// out = act(scale · in·Wᵀ + bias) + residual. out may take the residual's place in memory.
+// One matrix per head, as rows of a single weight: head h has rows [h·pitch + first, h·pitch + first + rows)
+// of it, those of a stack counted on from matrix to matrix. heads 0: the whole weight is one matrix.
+struct HeadRows {
+  uint32_t heads = 0, rows = 0, first = 0, pitch = 0;
+};
+
+// out = act(scale · in·Wᵀ + bias) + residual. out may take the residual's place in memory. With `heads`, each
+// head's columns of `in` meet the head's own matrix, and give its columns of `out`.
 struct Linear {
   Act in, out;
   Weight weight, bias;
   Act residual;
   Act1 act = Act1::none;
   float scale = 1;
+  HeadRows heads = {};
 };
 
 // Projects to q, k, v; normalises each head (where there is a gain); rotates q and k by Program::ropes[rope];
@@ -75,6 +83,34 @@ struct Qkv {
   HeadShape heads;
 };
 
+// Sizes of multi-head latent attention: a head's query and key have `plain` values that know no position and
+// `rotated` ones that do; `latent` values per token stand for the keys and values of all heads.
+struct LatentShape {
+  uint32_t heads = 0, plain = 0, rotated = 0, latent = 0;
+  uint32_t key() const { return latent + rotated; }
+};
+
+// Multi-head latent attention (DeepSeek-AI 2024, "DeepSeek-V2", section 2.1 and appendix C), up to Attend.
+// Norms the latent part of `latent` [rows × key()], rotates the rest, and writes both as one row into the
+// pages: all that is cached. Projects `in` to the heads' queries, takes the plain part of each through the
+// transpose of the head's key matrix (q·(W·c) = (Wᵀ·q)·c) and rotates the other part. q: [rows ×
+// heads·key()], for an Attend with one head of keys, whose values are the first `latent` values of each key.
+// The cut: what compresses a row (to `in`, to `latent`) and what makes values of Attend's results are
+// products like any other and stay Linears (the latter with one matrix per head); this has the rest, of
+// which a head is a unit of work.
+struct QkvLatent {
+  Act in, latent, q;
+  Weight wq, bq, wk, gain;
+  // Of wk: each head's matrix as [latent × plain], or [plain × latent] where `upright`: as the older files
+  // have it, together with the matrices of the values.
+  HeadRows keys;
+  bool upright = false;
+  float eps = 0, scale_q = 1, scale_k = 1;
+  uint32_t rope = 0;
+  KvRef kv;
+  LatentShape shape;
+};
+
 // Which positions a query sees. window 0 = all; causal: none after its own.
 struct MaskSpec {
   bool causal = true;
@@ -82,7 +118,8 @@ struct MaskSpec {
 };
 
 // out = softmax(cap(scale · q·Kᵀ) + mask) · V over the pages of each row's sequence. out: [rows ×
-// q_heads·v_size]. sinks [q_heads]: a score per head that takes part in the softmax and has no value.
+// q_heads·v_size]. In a cache group without values of its own (CacheGroup) those are the first of each key.
+// sinks [q_heads]: a score per head that takes part in the softmax and has no value.
 struct Attend {
   Act q, out;
   KvRef kv;
@@ -103,15 +140,24 @@ struct Gated {
   Act1 act = Act1::silu;
 };
 
+// What a router's scores become: weights by softmax over all experts, by softmax over the chosen ones, or
+// each for itself by sigmoid.
+enum class RouteScores : uint8_t { softmax, softmax_of_chosen, sigmoid };
+
 // Router: the `used` best of `experts` per row. out: [rows × 2·used] floats: expert numbers, then weights.
+// `renormalise`: the weights of the chosen are divided by their sum (softmax_of_chosen: always so). With
+// `bias` [experts] the best are chosen by weight + bias and weighted without it. With groups > 1 only the
+// experts of the best `groups_used` groups are candidates: a group counts as its best expert, with a bias as
+// the sum of its two best (DeepSeek-V2, section 2.1.2; DeepSeek-V3, section 2.1.2).
 struct Route {
   Act in, out;
   Weight router;
   uint32_t experts = 0, used = 0;
-  bool softmax_before =
-      true;  // over all experts before choosing (then renormalised if `renormalise`), else after
+  RouteScores scores = RouteScores::softmax;
   bool renormalise = true;
   float scale = 1;
+  Weight bias = {};
+  uint32_t groups = 1, groups_used = 1;
 };
 
 // out = Σ weight · down(act(gate(x)) ∘ up(x)) over the chosen experts + residual. Matrices are stacks of
@@ -128,6 +174,28 @@ struct Experts {
 struct Combine {
   Act in, other, out;
   float a = 1, b = 1;
+};
+
+// Patches of pictures (StepInputs::pictures) → rows: the pixels of each size × size square, channel by
+// channel and row by row, times Wᵀ, times scale, + bias, + the row of `positions` [patches × cols] with the
+// patch's number in its picture, where there is such a table. weight: [cols × channels·size·size].
+struct Patch {
+  Act out;
+  Weight weight, bias, positions;
+  uint32_t size = 0, channels = 3;
+  float scale = 1;
+};
+
+enum class ResampleKind : uint8_t { merge, average };
+
+// Each factor × factor neighbours of a picture's grid become one row: their values one after another, row by
+// row of the grid (out: factor²·cols), or their mean. From there on the step has as many rows fewer, its
+// slices and pictures follow one another without gaps, and wanted rows count those. Activations from before
+// cannot be read any more, and nothing behind it is rotated: positions are those of the patches.
+struct Resample {
+  Act in, out;
+  ResampleKind kind = ResampleKind::merge;
+  uint32_t factor = 2;
 };
 
 // Wanted rows (StepInputs::logit_rows) → scores: soft_cap(scale · norm'd row · Wᵀ + bias). Ends a language
@@ -154,7 +222,7 @@ struct Transfer {
   uint32_t slot = 0;    // which of the step's host copies
 };
 
-using Op =
-    std::variant<Embed, Norm, Linear, Qkv, Attend, Gated, Route, Experts, Combine, Logits, Pool, Transfer>;
+using Op = std::variant<Embed, Norm, Linear, Qkv, QkvLatent, Attend, Gated, Route, Experts, Combine, Patch,
+                        Resample, Logits, Pool, Transfer>;
 
 }  // namespace hearth

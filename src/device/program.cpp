@@ -18,11 +18,14 @@ std::string_view kind_name(const Op& op) noexcept {
                         [](const Norm&) { return "Norm"; },
                         [](const Linear&) { return "Linear"; },
                         [](const Qkv&) { return "Qkv"; },
+                        [](const QkvLatent&) { return "QkvLatent"; },
                         [](const Attend&) { return "Attend"; },
                         [](const Gated&) { return "Gated"; },
                         [](const Route&) { return "Route"; },
                         [](const Experts&) { return "Experts"; },
                         [](const Combine&) { return "Combine"; },
+                        [](const Patch&) { return "Patch"; },
+                        [](const Resample&) { return "Resample"; },
                         [](const Logits&) { return "Logits"; },
                         [](const Pool&) { return "Pool"; },
                         [](const Transfer&) { return "Transfer"; },
@@ -44,6 +47,9 @@ Operands operands(const Op& op) noexcept {
                         [](const Qkv& o) {
                           return Operands{{o.in}, o.q, {}};
                         },
+                        [](const QkvLatent& o) {
+                          return Operands{{o.in, o.latent}, o.q, {}};
+                        },
                         [](const Attend& o) {
                           return Operands{{o.q}, o.out, {}};
                         },
@@ -58,6 +64,12 @@ Operands operands(const Op& op) noexcept {
                         },
                         [](const Combine& o) {
                           return Operands{{o.in, o.other}, o.out, o.in};
+                        },
+                        [](const Patch& o) {
+                          return Operands{{}, o.out, {}};
+                        },
+                        [](const Resample& o) {
+                          return Operands{{o.in}, o.out, {}};
                         },
                         [](const Logits& o) {
                           return Operands{{o.in}, {}, {}};
@@ -84,15 +96,24 @@ std::vector<Weight> weights_of(const Op& op) {
             return List{o.weight, o.bias};
           },
           [](const Qkv& o) { return List{o.wq, o.wk, o.wv, o.bq, o.bk, o.bv, o.q_norm, o.k_norm}; },
+          [](const QkvLatent& o) {
+            return List{o.wq, o.bq, o.wk, o.gain};
+          },
           [](const Attend& o) { return List{o.sinks}; },
           [](const Gated& o) {
             return List{o.gate, o.up, o.gate_bias, o.up_bias};
           },
-          [](const Route& o) { return List{o.router}; },
+          [](const Route& o) {
+            return List{o.router, o.bias};
+          },
           [](const Experts& o) {
             return List{o.gate, o.up, o.down};
           },
           [](const Combine&) { return List{}; },
+          [](const Patch& o) {
+            return List{o.weight, o.bias, o.positions};
+          },
+          [](const Resample&) { return List{}; },
           [](const Logits& o) {
             return List{o.weight, o.bias};
           },
@@ -104,6 +125,11 @@ std::vector<Weight> weights_of(const Op& op) {
       op);
   std::erase_if(all, [](Weight w) { return !w; });
   return all;
+}
+
+uint32_t rows_behind(const Op& op, uint32_t rows) noexcept {
+  const auto* resample = std::get_if<Resample>(&op);
+  return resample == nullptr ? rows : rows / (resample->factor * resample->factor);
 }
 
 void attend_in_two_passes(Program& program) noexcept {

@@ -32,7 +32,7 @@ struct WeightInfo {
 };
 
 // Layers of one kind of cache share a page table: a page holds `page_tokens` tokens of all layers of the
-// group.
+// group. v_size 0: nothing but keys is kept, in the type of keys, and values are their first values.
 struct CacheGroup {
   uint32_t layers = 0, kv_heads = 0, k_size = 0, v_size = 0, window = 0;
 };
@@ -59,6 +59,9 @@ struct Operands {
   Act in_place;  // an operand whose memory `out` may take when nobody needs it later
 };
 Operands operands(const Op& op) noexcept;
+
+// How many of a step's rows the operations behind this one see, at most: Resample leaves fewer.
+uint32_t rows_behind(const Op& op, uint32_t rows) noexcept;
 
 // The weights that an operation reads.
 std::vector<Weight> weights_of(const Op& op);

@@ -4,6 +4,8 @@
 #include <map>
 #include <optional>
 
+#include "base/error.h"
+
 namespace hearth {
 namespace {
 
@@ -16,6 +18,7 @@ class CacheLayers {
 
   Op local(Op op) {
     if (auto* qkv = std::get_if<Qkv>(&op)) qkv->kv.layer = number(qkv->kv);
+    if (auto* latent = std::get_if<QkvLatent>(&op)) latent->kv.layer = number(latent->kv);
     if (auto* attend = std::get_if<Attend>(&op)) attend->kv.layer = number(attend->kv);
     return op;
   }
@@ -48,9 +51,17 @@ class Splitter {
         last_read_(program.acts.size()),
         slot_(program.acts.size()),
         caches_(devices, CacheLayers(program)) {
+    bool fewer = false;
     for (size_t i = 0; i < program.ops.size(); ++i) {
-      if (i == 0 || device_of[i] != device_of[i - 1]) runs_.push_back({device_of[i], i, i});
+      if (i == 0 || device_of[i] != device_of[i - 1]) {
+        if (fewer)
+          throw Error(Code::unsupported,
+                      "rows cannot change their number on one device and be read on another",
+                      "let one device compute the whole model");
+        runs_.push_back({device_of[i], i, i});
+      }
       runs_.back().end = i + 1;
+      fewer = fewer || std::holds_alternative<Resample>(program.ops[i]);
     }
     out_.devices.assign(devices, without_ops(program));
   }

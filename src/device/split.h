@@ -29,7 +29,7 @@ struct Split {
 // made it crosses once to a host copy, and once into each run that reads it; nothing but Transfer entries is
 // added. The cache belongs to the device of the attention operations: groups keep their numbers, the layers
 // of a group are counted anew on each device. device_of: one entry per operation; devices: how many there
-// are.
+// are. Throws Error(unsupported) for a cut behind a Resample: each device counts a step's rows for itself.
 Split split(const Program& program, std::span<const uint32_t> device_of, uint32_t devices);
 
 // The part of a program that `wanted` names: its operations, with everything else as in the whole but the

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -27,7 +28,34 @@ void Builder::expect(Act x, uint32_t cols, const char* where) const {
               "report this model");
 }
 
+void Builder::expect(Weight weight, const Shape& shape, const char* where) const {
+  const WeightInfo& w = program_.weights[weight.id - 1];
+  if (w.shape == shape) return;
+  throw Error(
+      Code::bug,
+      fmt::format("{} of layer {} expects '{}' as {} × {} × {}, finds {} × {} × {}", where, layer_, w.name,
+                  shape.stack, shape.rows, shape.cols, w.shape.stack, w.shape.rows, w.shape.cols),
+      "report this model");
+}
+
+void Builder::expect(Weight weight, const HeadRows& h, uint64_t cols, const char* where) const {
+  const WeightInfo& w = program_.weights[weight.id - 1];
+  const uint64_t last = h.heads == 0 ? 0 : uint64_t{h.heads - 1} * h.pitch + h.first + h.rows;
+  if (h.heads != 0 && w.shape.cols == cols && w.shape.rows * w.shape.stack >= last) return;
+  throw Error(Code::bug,
+              fmt::format("{} of layer {} expects {} rows of {} columns in '{}', finds {} of {}", where,
+                          layer_, last, cols, w.name, w.shape.rows * w.shape.stack, w.shape.cols),
+              "report this model");
+}
+
 void Builder::push(Op op) {
+  for (const Act& in : operands(op).in) {
+    if (!in || in.id > stale_) continue;
+    throw Error(
+        Code::bug,
+        fmt::format("{} of layer {} reads rows of before their number changed", kind_name(op), layer_),
+        "report this model");
+  }
   program_.ops.push_back(op);
   program_.layer_of.push_back(layer_);
 }
@@ -60,6 +88,27 @@ Act Builder::qkv(Act x, const QkvW& w, const HeadShape& heads, KvRef kv) {
   return q;
 }
 
+Act Builder::qkv_latent(Act x, Act latent, const LatentW& w, const LatentShape& s, KvRef kv) {
+  expect(w.q.weight, {uint64_t{s.heads} * (s.plain + s.rotated), x.cols, 1}, "latent attention");
+  expect(latent, s.key(), "latent attention");
+  expect(w.norm.gain, {1, s.latent, 1}, "latent attention");
+  expect({0, w.keys.rows}, w.upright ? s.plain : s.latent, "latent attention");
+  expect(w.k.weight, w.keys, w.upright ? s.latent : s.plain, "latent attention");
+  const Act q = fresh(s.heads * s.key());
+  push(QkvLatent{x, latent, q, w.q.weight, w.q.bias, w.k.weight, w.norm.gain, w.keys, w.upright, w.eps,
+                 w.q.scale, w.k.scale, w.rope, kv, s});
+  return q;
+}
+
+Act Builder::head_linear(Act x, const LinearW& w, const HeadRows& heads) {
+  expect(w.weight, heads, x.cols / std::max(1U, heads.heads), "projection of heads");
+  expect(x, heads.heads * w.in, "projection of heads");
+  if (w.bias) expect(w.bias, {1, uint64_t{heads.heads} * heads.rows, 1}, "projection of heads");
+  const Act out = fresh(heads.heads * heads.rows);
+  push(Linear{x, out, w.weight, w.bias, {}, Act1::none, w.scale, heads});
+  return out;
+}
+
 Act Builder::attend(Act q, KvRef kv, const AttendSpec& spec) {
   expect(q, spec.heads.q_heads * spec.heads.k_size, "attention");
   if (spec.sinks) {
@@ -81,10 +130,42 @@ Act Builder::gated(Act x, const GatedW& w, Act1 act) {
 Act Builder::experts(Act x, const ExpertsW& w, Act residual, Act1 act) {
   expect(x, w.router.in, "router");
   const Act route = fresh(2 * w.used);
-  push(Route{x, route, w.router.weight, w.experts, w.used, true, true, 1});
+  const RouteSpec& r = w.route;
+  if (w.bias) expect(w.bias, {1, w.experts, 1}, "router");
+  if (r.groups == 0 || w.experts % r.groups != 0 || r.groups_used == 0 || r.groups_used > r.groups ||
+      w.used > w.experts / r.groups * r.groups_used) {
+    throw Error(Code::corrupt_file,
+                fmt::format("{} of {} experts cannot be chosen from {} of {} groups", w.used, w.experts,
+                            r.groups_used, r.groups),
+                "the metadata contradicts itself: get the file from another source");
+  }
+  push(Route{x, route, w.router.weight, w.experts, w.used, r.scores, r.renormalise, r.scale, w.bias, r.groups,
+             r.groups_used});
   const Act out = fresh(w.down.out);
   push(Experts{x, route, out, residual, w.gate.weight, w.up.weight, w.down.weight, w.gate.scale, w.up.scale,
                w.down.scale, w.used, w.hidden, act});
+  return out;
+}
+
+Act Builder::patch(const PatchW& w) {
+  const LinearW& p = w.projection;
+  expect(p.weight, {p.out, uint64_t{w.size} * w.size * w.channels, 1}, "patches");
+  if (p.bias) expect(p.bias, {1, p.out, 1}, "patches");
+  if (w.positions)
+    expect(w.positions, {program_.weights[w.positions.id - 1].shape.rows, p.out, 1}, "positions");
+  const Act out = fresh(p.out);
+  push(Patch{out, p.weight, p.bias, w.positions, w.size, w.channels, p.scale});
+  return out;
+}
+
+Act Builder::resample(Act x, ResampleKind kind, uint32_t factor) {
+  constexpr uint32_t most = 64;
+  if (factor == 0 || factor > most)
+    throw Error(Code::corrupt_file, fmt::format("rows cannot be joined {} × {}", factor, factor),
+                "the metadata contradicts itself: get the file from another source");
+  const Act out = fresh(kind == ResampleKind::merge ? x.cols * factor * factor : x.cols);
+  push(Resample{x, out, kind, factor});
+  stale_ = out.id - 1;
   return out;
 }
 

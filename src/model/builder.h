@@ -16,6 +16,16 @@ struct QkvW {
   uint32_t rope = 0;  // number of the model's rope table
 };
 
+// The weights of latent attention behind its compressions, see QkvLatent.
+struct LatentW {
+  LinearW q, k;
+  NormW norm;
+  HeadRows keys;
+  bool upright = false;
+  float eps = 0;
+  uint32_t rope = 0;
+};
+
 struct GatedW {
   LinearW gate, up;
 };
@@ -27,9 +37,26 @@ struct AttendSpec {
   Weight sinks = {};  // [q_heads], see Attend
 };
 
+// How a mixture's experts are chosen, see Route.
+struct RouteSpec {
+  RouteScores scores = RouteScores::softmax;
+  bool renormalise = true;
+  float scale = 1;
+  uint32_t groups = 1, groups_used = 1;
+};
+
 struct ExpertsW {
   LinearW router, gate, up, down;
   uint32_t experts = 0, used = 0, hidden = 0;
+  Weight bias = {};  // of the choice
+  RouteSpec route = {};
+};
+
+// The weights that make rows of patches, see Patch.
+struct PatchW {
+  LinearW projection;
+  Weight positions = {};
+  uint32_t size = 0, channels = 3;
 };
 
 // What an architecture file talks to: one call per step of the paper, each appends an operation. Widths are
@@ -45,9 +72,14 @@ class Builder {
   Act norm(Act x, const NormW& w, NormKind kind, float eps);
   Act linear(Act x, const LinearW& w, Act residual = {}, Act1 act = Act1::none);
   Act qkv(Act x, const QkvW& w, const HeadShape& heads, KvRef kv);
+  Act qkv_latent(Act x, Act latent, const LatentW& w, const LatentShape& shape, KvRef kv);
+  // A projection with one matrix per head.
+  Act head_linear(Act x, const LinearW& w, const HeadRows& heads);
   Act attend(Act q, KvRef kv, const AttendSpec& spec);
   Act gated(Act x, const GatedW& w, Act1 act);
   Act experts(Act x, const ExpertsW& w, Act residual, Act1 act);
+  Act patch(const PatchW& w);
+  Act resample(Act x, ResampleKind kind, uint32_t factor);
   void logits(Act x, const LinearW& w, float scale = 1, float soft_cap = 0);
   void pool(Act x, PoolKind kind, const LinearW& classifier = {});
 
@@ -56,10 +88,13 @@ class Builder {
  private:
   Act fresh(uint32_t cols);
   void expect(Act x, uint32_t cols, const char* where) const;
+  void expect(Weight w, const Shape& shape, const char* where) const;
+  void expect(Weight w, const HeadRows& heads, uint64_t cols, const char* where) const;
   void push(Op op);
 
   Program program_;
   uint16_t layer_ = 0xffff;
+  uint32_t stale_ = 0;  // activations up to this one have more rows than there are now
 };
 
 }  // namespace hearth

@@ -57,6 +57,10 @@ float Keys::require_real(std::string_view name) const {
   return static_cast<float>(*value);
 }
 
+bool Keys::flag(std::string_view name, bool otherwise) const {
+  return file_.boolean(full(name)).value_or(otherwise);
+}
+
 std::string Keys::text(std::string_view name, std::string otherwise) const {
   const auto value = file_.string(full(name));
   return value ? std::string(*value) : std::move(otherwise);

@@ -26,6 +26,7 @@ class Keys {
   std::optional<uint32_t> number(std::string_view name) const;
   float real(std::string_view name, float otherwise) const;
   float require_real(std::string_view name) const;
+  bool flag(std::string_view name, bool otherwise) const;
   std::string text(std::string_view name, std::string otherwise) const;
   bool has(std::string_view name) const;
 

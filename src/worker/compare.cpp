@@ -154,7 +154,9 @@ std::string first_tensor(const Program& program, const Op& op) {
   if (const auto* o = std::get_if<Norm>(&op)) return name(o->gain);
   if (const auto* o = std::get_if<Linear>(&op)) return name(o->weight);
   if (const auto* o = std::get_if<Qkv>(&op)) return name(o->wq);
+  if (const auto* o = std::get_if<QkvLatent>(&op)) return name(o->wq);
   if (const auto* o = std::get_if<Gated>(&op)) return name(o->gate);
+  if (const auto* o = std::get_if<Patch>(&op)) return name(o->weight);
   if (const auto* o = std::get_if<Route>(&op)) return name(o->router);
   if (const auto* o = std::get_if<Experts>(&op)) return name(o->gate);
   if (const auto* o = std::get_if<Logits>(&op)) return name(o->weight);

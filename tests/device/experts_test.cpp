@@ -36,21 +36,48 @@ Row softmaxed(Row x) {
   return x;
 }
 
-// The chosen experts and their weights of one row of router scores.
-std::vector<std::pair<size_t, double>> chosen(const Route& o, const Row& scores) {
-  const Row all = softmaxed(scores);
-  std::vector<size_t> order(scores.size());
+// Numbers in descending order of what they stand for.
+std::vector<size_t> ranked(const Row& x) {
+  std::vector<size_t> order(x.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return x[a] > x[b]; });
+  return order;
+}
+
+// Ranks of experts outside the best groups fall below all others.
+void keep_best_groups(const Route& o, Row& ranks) {
+  const size_t size = o.experts / o.groups;
+  Row groups;
+  for (size_t g = 0; g < o.groups; ++g) {
+    Row own(ranks.begin() + static_cast<long>(g * size), ranks.begin() + static_cast<long>((g + 1) * size));
+    std::sort(own.rbegin(), own.rend());
+    groups.push_back(o.bias && size > 1 ? own[0] + own[1] : own[0]);
+  }
+  const auto order = ranked(groups);
+  for (size_t i = o.groups_used; i < order.size(); ++i) {
+    for (size_t e = 0; e < size; ++e) ranks[order[i] * size + e] = -1e9;
+  }
+}
+
+// The chosen experts and their weights of one row of router scores.
+std::vector<std::pair<size_t, double>> chosen(const Route& o, const Row& scores, const Row& bias = {}) {
+  Row all = o.scores == RouteScores::softmax ? softmaxed(scores) : scores;
+  if (o.scores == RouteScores::sigmoid) {
+    for (double& v : all) v = 1 / (1 + std::exp(-v));
+  }
+  Row ranks = all;
+  for (size_t e = 0; e < bias.size(); ++e) ranks[e] += bias[e];
+  if (o.groups > 1) keep_best_groups(o, ranks);
+  std::vector<size_t> order = ranked(ranks);
   order.resize(o.used);
   Row weights;
-  for (const size_t e : order) weights.push_back(o.softmax_before ? all[e] : scores[e]);
-  if (!o.softmax_before) weights = softmaxed(weights);
+  for (const size_t e : order) weights.push_back(all[e]);
+  if (o.scores == RouteScores::softmax_of_chosen) weights = softmaxed(weights);
   double sum = 0;
   for (const double w : weights) sum += w;
   std::vector<std::pair<size_t, double>> out;
   for (size_t i = 0; i < order.size(); ++i) {
-    const bool scaled = o.softmax_before && o.renormalise;
+    const bool scaled = o.scores != RouteScores::softmax_of_chosen && o.renormalise;
     out.emplace_back(order[i], static_cast<double>(o.scale) * (scaled ? weights[i] / sum : weights[i]));
   }
   return out;
@@ -63,8 +90,11 @@ Matrix slice_of(const Matrix& stack, size_t rows, size_t index) {
 
 struct Mixture {
   uint32_t experts = 0, used = 0, hidden = 0;
-  bool before = true, renormalise = true;
+  RouteScores scores = RouteScores::softmax;
+  bool renormalise = true;
   float scale = 1;
+  bool bias = false;
+  uint32_t groups = 1, groups_used = 1;
 };
 
 void check_mixture(const Case& c, const Mixture& m) {
@@ -72,7 +102,11 @@ void check_mixture(const Case& c, const Mixture& m) {
   Rig rig(c.set, c.threads);
   const Act x = rig.act(width), route = rig.act(2 * m.used), y = rig.act(width);
   const Weight table = rig.weight(c.rows, width), router = rig.weight(m.experts, width, 0.2F);
-  const Route r{x, route, router, m.experts, m.used, m.before, m.renormalise, m.scale};
+  Route r{x, route, router, m.experts, m.used, m.scores, m.renormalise, m.scale};
+  if (m.bias) r.bias = rig.weight(1, m.experts, 0.3F);
+  r.groups = m.groups;
+  r.groups_used = m.groups_used;
+  const Row bias = m.bias ? rig.matrix(r.bias)[0] : Row{};
   const Weight gate = rig.weight(m.hidden, width, 0.2F, 0, m.experts),
                up = rig.weight(m.hidden, width, 0.2F, 0, m.experts),
                down = rig.weight(width, m.hidden, 0.2F, 0, m.experts);
@@ -83,7 +117,7 @@ void check_mixture(const Case& c, const Mixture& m) {
   const Matrix in = rig.matrix(table), scores = times(in, rig.matrix(router));
   Matrix wanted = in;
   for (size_t i = 0; i < c.rows; ++i) {
-    for (const auto& [e, weight] : chosen(r, scores[i])) {
+    for (const auto& [e, weight] : chosen(r, scores[i], bias)) {
       const Row g = times({in[i]}, slice_of(rig.matrix(gate), m.hidden, e))[0];
       const Row u = times({in[i]}, slice_of(rig.matrix(up), m.hidden, e))[0];
       Row h(m.hidden);
@@ -98,10 +132,16 @@ void check_mixture(const Case& c, const Mixture& m) {
 
 TEST(Experts, EveryWayToChooseAndWeigh) {
   for (const Case& c : cases()) {
-    check_mixture(c, {8, 2, 96, true, true, 1});
-    check_mixture(c, {5, 5, 32, true, false, 2.5F});
-    check_mixture(c, {33, 1, 160, false, true, 1});
-    check_mixture(c, {7, 3, 64, false, false, 0.5F});
+    check_mixture(c, {8, 2, 96, RouteScores::softmax, true, 1});
+    check_mixture(c, {5, 5, 32, RouteScores::softmax, false, 2.5F});
+    check_mixture(c, {33, 1, 160, RouteScores::softmax_of_chosen, true, 1});
+    check_mixture(c, {7, 3, 64, RouteScores::softmax_of_chosen, false, 0.5F});
+    check_mixture(c, {9, 4, 32, RouteScores::sigmoid, true, 2.5F});
+    check_mixture(c, {9, 4, 32, RouteScores::sigmoid, false, 1, true});
+    check_mixture(c, {1, 1, 64, RouteScores::sigmoid, false});  // a gate
+    check_mixture(c, {12, 3, 32, RouteScores::softmax, false, 1, false, 4, 2});
+    check_mixture(c, {15, 4, 32, RouteScores::sigmoid, true, 2, true, 3, 2});
+    check_mixture(c, {6, 2, 32, RouteScores::sigmoid, true, 1, true, 6, 2});  // groups of one
   }
 }
 
@@ -109,14 +149,14 @@ TEST(Experts, EveryWayToChooseAndWeigh) {
 // is in the step and however many threads there are.
 TEST(Experts, PackedMatricesOfAStack) {
   for (const DType type : {DType::q8_0, DType::q4_k, DType::f16}) {
-    const Mixture m{5, 2, 256, true, true, 1};
+    const Mixture m{5, 2, 256};
     Matrix alone;
     for (const uint32_t threads : {1U, 3U}) {
       for (const uint32_t rows : {15U, 11U}) {
         Rig rig("", threads, true);
         const Act x = rig.act(256), route = rig.act(2 * m.used), y = rig.act(256);
         const Weight table = rig.weight(15, 256), router = rig.weight(m.experts, 256, 0.2F);
-        const Route r{x, route, router, m.experts, m.used, m.before, m.renormalise, m.scale};
+        const Route r{x, route, router, m.experts, m.used, m.scores, m.renormalise, m.scale};
         const Weight gate = rig.weight(m.hidden, 256, 0.05F, 0, m.experts, type),
                      up = rig.weight(m.hidden, 256, 0.05F, 0, m.experts, type),
                      down = rig.weight(256, m.hidden, 0.05F, 0, m.experts, type);
@@ -151,7 +191,7 @@ TEST(Experts, EqualScoresChooseTheLowestNumbers) {
     const Act x = rig.act(32), route = rig.act(6);
     const Weight table = rig.weight(c.rows, 32), router = rig.weight(9, 32, 0, 0.1F);
     rig.push(Embed{x, table, 1});
-    rig.push(Route{x, route, router, 9, 3, true, true, 1});
+    rig.push(Route{x, route, router, 9, 3, RouteScores::softmax, true, 1});
     rig.push(Pool{route, PoolKind::none, {}, {}, 6});
     const double third = 1.0 / 3;
     expect_near(rig.run(c.rows), Matrix(c.rows, Row{0, 1, 2, third, third, third}), 1e-5);

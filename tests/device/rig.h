@@ -57,8 +57,8 @@ class Rig {
     return m;
   }
 
-  // Rows of the embedding table as input; one sequence of `rows` tokens. The program must end in Pool
-  // or Logits.
+  // Rows of the embedding table as input; one sequence of `rows` tokens, or `pictures` that have so many
+  // together. The program must end in Pool or Logits.
   Matrix run(uint32_t rows, KvType kv = KvType::f32) {
     if (const auto* pool = std::get_if<Pool>(&program.ops.back())) program.outputs = pool->outputs;
     if (const auto* head = std::get_if<Logits>(&program.ops.back())) {
@@ -67,7 +67,7 @@ class Rig {
     DeviceBuffers plan;
     plan.kv = {kv, kv};
     for (size_t i = 0; i < program.caches.size(); ++i)
-      plan.pages.push_back((rows + page_tokens - 1) / page_tokens);
+      plan.pages.push_back((rows + page_tokens - 1) / page_tokens + static_cast<uint32_t>(pictures.size()));
     const Layout layout = lay_out(program, rows);
     plan.buffers = {{BufferKind::arena, layout.peak, false},
                     {BufferKind::workspace, device_->workspace(program, rows), false},
@@ -88,16 +88,19 @@ class Rig {
       wanted.push_back(r);
       pages.push_back({r});
     }
-    const std::vector<Slice> slices{{0, rows, 0}};
+    std::vector<Slice> slices{{0, rows, 0}};
+    if (!pictures.empty()) lay_pictures(rows, slices, pages, wanted);
     const std::vector<std::span<const PageId>> tables(program.caches.size(), pages);
     StepInputs in;
-    in.tokens = tokens;
+    if (pictures.empty()) in.tokens = tokens;
+    in.pictures = pictures;
     in.positions = positions;
     in.slices = slices;
     in.page_tables = tables;
     in.table_stride = rows;
     in.result_rows = wanted;
-    in.exact_rows = std::min(rows, 5U);  // both groups of kernels take part
+    in.exact_rows =
+        slices.size() > 1 ? slices[0].rows : std::min(rows, 5U);  // both groups of kernels take part
     executable->run(in);
     const auto results = executable->results();
     Matrix out;
@@ -109,8 +112,25 @@ class Rig {
   }
 
   Program program;
+  std::vector<Picture> pictures;
 
  private:
+  // A slice for each picture, with pages of its own; all rows that are left at the end are wanted.
+  void lay_pictures(uint32_t rows, std::vector<Slice>& slices, std::vector<PageId>& pages,
+                    std::vector<uint32_t>& wanted) const {
+    slices.clear();
+    pages.assign(size_t{rows} * pictures.size(), {});
+    uint32_t at = 0, page = 0, left = rows;
+    for (const Picture& p : pictures) {
+      const uint32_t own = p.down * p.across;
+      for (uint32_t i = 0; i * page_tokens < own; ++i) pages[slices.size() * rows + i] = {page++};
+      slices.push_back({at, own, 0});
+      at += own;
+    }
+    for (const Op& op : program.ops) left = rows_behind(op, left);
+    wanted.resize(left);
+  }
+
   std::unique_ptr<Device> device_;
   std::vector<std::vector<float>> values_;
   std::vector<std::vector<std::byte>> bytes_;

@@ -102,10 +102,17 @@ TEST(Placement, WhatACardRefusesGoesToTheHostAndIsSaid) {
   DeviceBudget a = card("a", 24 * gib);
   a.refusals.assign(34, "");
   a.refusals[5] = "tensor 'x' has a type without a kernel";
-  const Plan plan = planned(numbers({}), {a, host(64 * gib)}, of_context(4096));
-  EXPECT_EQ(plan.parts[5].device, 1U);
-  EXPECT_EQ(plan.parts[6].device, 0U);
-  EXPECT_THAT(plan.notes, testing::Contains(HasSubstr("tensor 'x'")));
+  Wish wish = of_context(4096);
+  for (const auto layers : {std::optional<uint32_t>{}, std::optional<uint32_t>{999}}) {
+    wish.gpu_layers = layers;
+    const Plan plan = planned(numbers({}), {a, host(64 * gib)}, wish);
+    if (layers) {
+      EXPECT_EQ(plan.layers_on(1), 1U);
+    }
+    EXPECT_EQ(plan.parts[5].device, 1U);
+    EXPECT_EQ(plan.parts[6].device, 0U);
+    EXPECT_THAT(plan.notes, testing::Contains(HasSubstr("tensor 'x'")));
+  }
 }
 
 TEST(Placement, ACacheTypeThatACardLacksIsNotPutThere) {

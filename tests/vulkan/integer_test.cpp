@@ -146,7 +146,8 @@ TEST(VulkanIntegers, MixtureOfExperts) {
     constexpr uint32_t width = 256, hidden = 256, experts = 9, used = 3;
     const Act x = rig.act(width), route = rig.act(2 * used), y = rig.act(width);
     rig.push(Embed{x, rig.grid(64, width), 1});
-    rig.push(Route{x, route, rig.weight(experts, width, DType::f32, 0.2F), experts, used, true, true, 1.5F});
+    rig.push(Route{x, route, rig.weight(experts, width, DType::f32, 0.2F), experts, used,
+                   RouteScores::softmax, true, 1.5F});
     rig.push(Experts{x, route, y, x, rig.weight(hidden, width, DType::q4_k, 0.1F, 0, experts),
                      rig.weight(hidden, width, DType::q4_k, 0.1F, 0, experts),
                      rig.weight(width, hidden, down, 0.1F, 0, experts), 0.5F, 2, 0.25F, used, hidden,

@@ -2,6 +2,7 @@
 // throughout, so the class is that of float arithmetic.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <iostream>
 #include <limits>
 #include <set>
@@ -28,9 +29,25 @@ RunOptions options(KvTypes kv = {KvType::f32, KvType::f32}) {
   return o;
 }
 
+// Models with operations that have no shader: all layers on the CPU, the head here.
+bool runs_here(const Reference& r) {
+  const Gguf file = r.file();
+  const BoundModel model = bind_model(file);
+  const auto gpu = vulkan::open_first();
+  return std::none_of(model.program.ops.begin(), model.program.ops.end(),
+                      [&](const Op& op) { return gpu->refuse(op, model.program, options().kv).has_value(); });
+}
+
 void check_model(const std::string& path) {
   const Reference r(path);
-  Loaded model(r, options());
+  RunOptions o = options();
+  if (!runs_here(r)) {
+    std::cout << r.name << ": layers on the CPU\n";
+    o.open = [] { return open_cpu_device({"", 2, true}); };
+    o.open_second = &vulkan::open_first;
+    o.second = 1;
+  }
+  Loaded model(r, o);
   const Distance d = distance(r.data, model.scores(r.tokens(), r.data.as_object().contains("top8")));
   EXPECT_LE(d.max_abs, limit(r.data, "max_abs")) << r.name;
   EXPECT_LE(d.kl, limit(r.data, "kl")) << r.name;

@@ -217,5 +217,39 @@ TEST(VulkanOps, PoolingOfEveryKind) {
   expect_same(rig, {{{{0, 40, 0}}, 0, {39}, 0}}, rounding);
 }
 
+// Never "maybe slowly elsewhere": the plan gives these to the CPU and says why.
+TEST(VulkanOps, WhatHasNoShaderIsRefused) {
+  const auto gpu = open_first();
+  Program p;
+  p.weights = {{"w", DType::f32, {64, 64, 1}}, {"b", DType::f32, {1, 64, 1}}};
+  p.caches = {{1, 1, 72, 0, 0}, {1, 1, 64, 64, 0}};
+  const auto cause = [&](const Op& op) {
+    const auto refusal = gpu->refuse(op, p, {});
+    return refusal ? refusal->detail : std::string();
+  };
+  const auto refused = [&](const Op& op, const char* what) {
+    EXPECT_NE(cause(op).find(std::string("there is no shader for ") + what), std::string::npos) << cause(op);
+  };
+  const HeadShape heads{1, 1, 64, 64};
+  refused(QkvLatent{}, "latent attention");
+  refused(Attend{{}, {}, {0, 0}, {}, 1, 0, heads, {}}, "latent attention");
+  EXPECT_EQ(cause(Attend{{}, {}, {1, 0}, {}, 1, 0, heads, {}}), "");
+  refused(Linear{{1, 64}, {2, 64}, {1}, {}, {}, Act1::none, 1, {1, 64, 0, 64}},
+          "products with one matrix per head");
+  EXPECT_EQ(cause(Linear{{1, 64}, {2, 64}, {1}, {}, {}, Act1::none, 1, {}}), "");
+  Route route{{1, 64}, {2, 4}, {1}, 64, 2};
+  EXPECT_EQ(cause(route), "");
+  route.bias = {2};
+  refused(route, "routers with a bias or groups");
+  route.bias = {};
+  route.groups = 4;
+  refused(route, "routers with a bias or groups");
+  route.groups = 1;
+  route.scores = RouteScores::sigmoid;
+  refused(route, "routers with sigmoid scores");
+  refused(Patch{}, "patches of pictures");
+  refused(Resample{}, "joining rows of pictures");
+}
+
 }  // namespace
 }  // namespace hearth::vulkan

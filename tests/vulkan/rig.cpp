@@ -182,7 +182,8 @@ void push_mixture(Rig& rig, DType type, bool before) {
   constexpr uint32_t width = 256, hidden = 256, experts = 9, used = 3;
   const Act x = rig.act(width), route = rig.act(2 * used), y = rig.act(width);
   rig.push(Embed{x, rig.weight(64, width), 1});
-  rig.push(Route{x, route, rig.weight(experts, width, DType::f32, 0.2F), experts, used, before, true, 1.5F});
+  rig.push(Route{x, route, rig.weight(experts, width, DType::f32, 0.2F), experts, used,
+                 before ? RouteScores::softmax : RouteScores::softmax_of_chosen, true, 1.5F});
   rig.push(Experts{x, route, y, x, rig.weight(hidden, width, type, 0.1F, 0, experts),
                    rig.weight(hidden, width, type, 0.1F, 0, experts),
                    rig.weight(width, hidden, type, 0.1F, 0, experts), 0.5F, 2, 0.25F, used, hidden,

@@ -1,6 +1,8 @@
 // A model divided between Vulkan and the CPU, either way round: the CPU's scores, and the memory of the plan.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "device/parts.h"
 #include "model/profile.h"
 #include "reference.h"
@@ -44,6 +46,50 @@ TEST(VulkanSplit, ScoresAreTheCpusWhicheverComesFirst) {
           EXPECT_EQ(model.engine().devices()[i]->reserved(), plan.devices[i].anonymous()) << "device " << i;
       }
     }
+  }
+}
+
+// What has no shader stays on the CPU, and the plan says why; the rest may go to the card.
+TEST(VulkanSplit, LatentAttentionStaysOnTheCpu) {
+  const Reference r(fixture("deepseek3"));
+  const Gguf file = r.file();
+  const auto gpu = vulkan::open_first(), cpu = open_cpu();
+  Device* const list[] = {gpu.get(), cpu.get()};
+  for (const std::optional<uint32_t> layers :
+       {std::optional<uint32_t>{}, std::optional<uint32_t>{1}, std::optional<uint32_t>{99}}) {
+    const BoundModel model = bind_model(file);
+    const MemoryProfile needs = profile(model, file, *cpu);
+    std::vector<DeviceBudget> budgets;
+    for (Device* device : list) {
+      budgets.push_back({device->info().name, 8ULL << 30});
+      budgets.back().maps_weights = device == cpu.get();
+      measure(budgets.back(), model, needs, *device, {});
+    }
+    Wish wish{512, 1, 64, {}};
+    wish.gpu_layers = layers;
+    Plan plan = std::get<Plan>(place(needs, budgets, wish));
+    for (size_t p = 0; p < plan.parts.size(); ++p) {
+      const bool layer = plan.parts[p].kind == PartKind::layer;
+      EXPECT_EQ(budgets[0].refusals[p].empty(), !layer) << budgets[0].refusals[p];
+      if (layer) {
+        EXPECT_EQ(plan.parts[p].device, 1U);
+      }
+    }
+    EXPECT_TRUE(std::any_of(plan.notes.begin(), plan.notes.end(), [](const std::string& note) {
+      return note.find("there is no shader for latent attention") != std::string::npos;
+    }));
+    if (layers) {
+      EXPECT_TRUE(plan.uses(0));
+    }
+    Engine engine(bind_model(file), file, {gpu.get(), cpu.get()}, std::move(plan), {});
+    std::vector<std::vector<float>> scores;
+    Task task;
+    task.tokens = r.tokens();
+    task.scores = [&](uint32_t, std::span<const float> s) { scores.emplace_back(s.begin(), s.end()); };
+    engine.add(std::move(task));
+    while (engine.step()) {
+    }
+    EXPECT_LE(distance(r.data, scores).max_abs, 0.03);  // an f16 cache
   }
 }
 

@@ -44,7 +44,8 @@ Rig work() {
   rig.push(o);
   rig.push(Attend{q, a, {0, 0}, {true, 0}, 0.3F, 0, h, {}});
   rig.push(Linear{a, y, rig.weight(width, 128, DType::f32, 0.1F), {}, x, Act1::none, 1});
-  rig.push(Route{y, route, rig.weight(experts, width, DType::f32, 0.2F), experts, used, true, true, 1});
+  rig.push(Route{y, route, rig.weight(experts, width, DType::f32, 0.2F), experts, used, RouteScores::softmax,
+                 true, 1});
   rig.push(Experts{y, route, z, y, rig.weight(hidden, width, DType::f32, 0.1F, 0, experts),
                    rig.weight(hidden, width, DType::f32, 0.1F, 0, experts),
                    rig.weight(width, hidden, DType::f32, 0.1F, 0, experts), 1, 1, 1, used, hidden,

@@ -40,7 +40,7 @@ Error refused(F f) {
 }
 
 TEST(EngineMemory, TheDeviceTakesWhatThePlanLists) {
-  for (const char* name : {"llama", "qwen3", "mixtral", "qwen3-embed"}) {
+  for (const char* name : {"llama", "qwen3", "mixtral", "qwen3-embed", "deepseek3", "deepseek2-kvb"}) {
     const Reference r(fixture(name));
     for (const KvType type : {KvType::f32, KvType::f16}) {
       for (const uint32_t rows : {64U, 512U}) {

@@ -16,7 +16,7 @@ RunOptions cut_at(uint32_t layers) {
 }
 
 TEST(EngineSplit, ScoresAreThoseOfTheReferenceWhereverTheCutIs) {
-  for (const char* name : {"llama", "qwen3", "mixtral", "qwen3-embed"}) {
+  for (const char* name : {"llama", "qwen3", "mixtral", "qwen3-embed", "deepseek3"}) {
     const Reference r(fixture(name));
     const uint32_t layers = bind_model(r.file()).hyper.layers;
     for (uint32_t n = 0; n <= layers + 1; ++n) {

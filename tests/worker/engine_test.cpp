@@ -111,19 +111,26 @@ TEST(Engine, AResultDoesNotDependOnTheBatch) {
   }
   check_independence({"qwen3", "", false, {KvType::q8_0, KvType::q4_0}});
   check_independence({"llama-Q4_K_M", "", false, {KvType::f32, KvType::q8_0}});
-  check_independence({"mixtral", "", false, {KvType::f16, KvType::f16}});
+  for (const char* model : {"mixtral", "deepseek3", "deepseek2-kvb", "qwen2moe", "glm4moe-nextn"})
+    check_independence({model, "", false, {KvType::f16, KvType::f16}});
 }
 
 TEST(Engine, IndependentOfTheBatchWithEverySetAndCache) {
   for (const char* set : {"", "avx2", "portable"}) {
     for (const KvType type : {KvType::f32, KvType::f16, KvType::q8_0, KvType::q4_0}) {
-      for (const bool exact : {true, false}) check_independence({"llama", set, exact, {type, type}, {77}});
+      for (const bool exact : {true, false}) {
+        for (const char* model : {"llama", "deepseek3"})
+          check_independence({model, set, exact, {type, type}, {77}});
+      }
     }
   }
 }
 
-TEST(Engine, TokenByTokenEqualsTheWholePrompt) {
-  const Reference r(fixture("qwen2"));
+class EngineWith : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Models, EngineWith, testing::Values("llama", "deepseek3"));
+
+TEST_P(EngineWith, TokenByTokenEqualsTheWholePrompt) {
+  const Reference r(fixture(GetParam()));
   Loaded model(r, {});
   const auto all = tokens_of(50, 3);
   Scores whole, stepwise;
@@ -140,8 +147,8 @@ TEST(Engine, TokenByTokenEqualsTheWholePrompt) {
 
 // An f16 cache turns the last digits in which prompt and generation kernels differ into a step of its own
 // rounding.
-void check_forks(KvType kv, double tolerance) {
-  const Reference r(fixture("llama"));
+void check_forks(const char* name, KvType kv, double tolerance) {
+  const Reference r(fixture(name));
   Loaded model(r, {"", true, {kv, kv}, 2, 512, 8});
   Engine& engine = model.engine();
   for (const uint32_t length : {5U, 32U, 45U, 64U}) {
@@ -168,13 +175,13 @@ void check_forks(KvType kv, double tolerance) {
   }
 }
 
-TEST(Engine, ForksShareAndThenGoTheirOwnWay) {
-  check_forks(KvType::f32, 1e-4);
-  check_forks(KvType::f16, 1e-3);
+TEST_P(EngineWith, ForksShareAndThenGoTheirOwnWay) {
+  check_forks(GetParam(), KvType::f32, 1e-4);
+  check_forks(GetParam(), KvType::f16, 1e-3);
 }
 
-TEST(Engine, ACutAnywhereEqualsAFreshStart) {
-  const Reference r(fixture("llama"));
+TEST_P(EngineWith, ACutAnywhereEqualsAFreshStart) {
+  const Reference r(fixture(GetParam()));
   Loaded model(r, {});
   const auto all = tokens_of(70, 2);
   Scores ignored, after;
@@ -241,11 +248,11 @@ TEST(Engine, RefusalsNameTheNumbersAndLoseNothing) {
   EXPECT_EQ(out.size(), 512U);
 }
 
-TEST(Engine, GenerationDoesNotAllocate) {
+TEST_P(EngineWith, GenerationDoesNotAllocate) {
 #ifndef HEARTH_COUNTS_ALLOCATIONS
   GTEST_SKIP() << "allocations are counted in the plain build, not under sanitizers";
 #endif
-  const Reference r(fixture("qwen3"));
+  const Reference r(fixture(GetParam()));
   Loaded model(r, {"", true, {}, 2, 64, 4});
   Recorder sinks[3];
   for (Recorder& s : sinks) s.tokens.reserve(400);

@@ -53,6 +53,15 @@ double max_abs(const json::array& wanted, const std::vector<float>& mine) {
   return worst;
 }
 
+Distance over_positions(Distance d) {
+  d.max_abs = d.kl = 0;
+  for (const auto& [worst, kl] : d.positions) {
+    d.max_abs = std::max(d.max_abs, worst);
+    d.kl += kl / static_cast<double>(d.positions.size());
+  }
+  return d;
+}
+
 }  // namespace
 
 Reference::Reference(const std::string& path) : Reference(read_json(path)) {}
@@ -116,14 +125,22 @@ Distance distance(const Json& reference, const std::vector<std::vector<float>>& 
   if (top == nullptr || top->as_array().size() != scores.size()) return d;
   for (size_t i = 0; i < scores.size(); ++i) {
     const json::array& best = top->as_array()[i].as_array();
+    double worst = i + 1 == scores.size() ? d.max_abs : 0;
     for (const Json& entry : best) {
       const double mine = scores[i][entry.at(0).to_number<size_t>()];
-      d.max_abs = std::max(d.max_abs, std::fabs(entry.at(1).to_number<double>() - mine));
+      worst = std::max(worst, std::fabs(entry.at(1).to_number<double>() - mine));
     }
-    d.kl += kl_of_position(best, r.at("logsumexp").as_array()[i].to_number<double>(), scores[i]);
+    const double kl = kl_of_position(best, r.at("logsumexp").as_array()[i].to_number<double>(), scores[i]);
+    d.positions.emplace_back(worst, kl);
   }
-  d.kl /= static_cast<double>(scores.size());
-  return d;
+  return over_positions(std::move(d));
+}
+
+Distance Distance::without_worst() const {
+  Distance d = *this;
+  if (d.positions.size() < 2) return d;
+  d.positions.erase(std::max_element(d.positions.begin(), d.positions.end()));
+  return over_positions(std::move(d));
 }
 
 double max_difference(const std::vector<float>& a, const std::vector<float>& b) {

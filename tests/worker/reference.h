@@ -59,6 +59,10 @@ struct Distance {
   double max_abs = 0;      // over all stored logits and the last position
   double kl = 0;           // mean over positions, over the stored eight and the rest
   double cosine_loss = 0;  // embedders
+  std::vector<std::pair<double, double>> positions = {};  // the largest difference and KL of each
+
+  // With one position left out, that of the largest difference.
+  Distance without_worst() const;
 };
 Distance distance(const Json& reference, const std::vector<std::vector<float>>& scores);
 

@@ -101,13 +101,20 @@ class Unit {
     std::fill_n(space_.acc, uint64_t{lanes} * op_.heads.v_size, 0.0F);
   }
 
-  // `tokens` rows of one side of the cache as floats.
+  // `tokens` rows of one side of the cache as floats. Values that are part of the keys do not follow one
+  // another.
   void read(KvType type, uint32_t size, bool values, uint32_t at, uint32_t tokens, float* out) const {
     const TypeKernels& k = *step_.device->table().type(static_cast<uint32_t>(type_of(type)));
     for (uint32_t t = 0; t < tokens; t += page_tokens) {
       const PageId page = pages_[(at + t) / page_tokens];
       const std::byte* rows = values ? kv_.v(op_.kv.layer, page, head_) : kv_.k(op_.kv.layer, page, head_);
-      k.decode(rows, std::min(page_tokens, tokens - t) * size, out + uint64_t{t} * size);
+      const uint32_t some = std::min(page_tokens, tokens - t);
+      float* to = out + uint64_t{t} * size;
+      if (!values || kv_.profile.v_size != 0) {
+        k.decode(rows, some * size, to);
+        continue;
+      }
+      for (uint32_t i = 0; i < some; ++i) k.decode(rows + i * kv_.v_row, size, to + uint64_t{i} * size);
     }
   }
 

@@ -8,9 +8,10 @@ namespace hearth::cpu {
 namespace {
 
 // Attention over pages with a running softmax. Rows of generation: a unit is a block of query rows of one
-// slice × one kv head: all query heads that share the head are computed together, so that each cached row is
-// read once for them. Prompt rows: attend_prompts(). In two passes all rows are computed as those of
-// generation, the keys of their pages read once more before.
+// slice × one kv head: the query heads that share the head are computed together, so that each cached row is
+// read once for them; where there are fewer such units than threads, by halves and quarters. Prompt rows:
+// attend_prompts(). In two passes all rows are computed as those of generation, the keys of their pages read
+// once more before.
 class AttendStage final : public Stage {
  public:
   explicit AttendStage(const Attend& o) : op_(o) {}
@@ -18,15 +19,19 @@ class AttendStage final : public Stage {
   void run(Step& step, uint32_t thread) const override {
     const uint32_t threads = step.device->team().size();
     const uint32_t group = op_.heads.q_heads / op_.heads.kv_heads;
-    const uint32_t block = std::max(1U, most_queries / group);
+    const uint32_t block = std::max(1U, most_queries / group), some = heads_of_unit(step);
     uint32_t unit = 0;
     for (uint32_t s = 0; s < step.inputs.slices.size(); ++s) {
       const Slice& slice = step.inputs.slices[s];
       const uint32_t rows = op_.two_pass ? slice.rows : exact_rows_of(step, slice);
       for (uint32_t r = 0; r < rows; r += block) {
-        for (uint32_t h = 0; h < op_.heads.kv_heads; ++h, ++unit) {
+        for (uint32_t h = 0; h < op_.heads.kv_heads; ++h) {
           // Later blocks see more: dealing them out in turn keeps the threads level.
-          if (unit % threads == thread) attend(step, thread, s, r, std::min(block, rows - r), h);
+          for (uint32_t g = 0; g < group; g += some, ++unit) {
+            if (unit % threads != thread) continue;
+            attend(step, thread, s,
+                   {r, std::min(block, rows - r), h, h * group + g, std::min(some, group - g)});
+          }
         }
       }
     }
@@ -34,7 +39,18 @@ class AttendStage final : public Stage {
   }
 
  private:
-  static constexpr uint32_t most_queries = 16;
+  static constexpr uint32_t most_queries = 16, fewest_heads = 4;
+
+  // Query heads of a unit. A result does not depend on who else is in it.
+  uint32_t heads_of_unit(const Step& step) const {
+    const uint32_t group = op_.heads.q_heads / op_.heads.kv_heads, threads = step.device->team().size();
+    const uint32_t blocks = (op_.two_pass ? step.rows : step.exact_rows) / std::max(1U, most_queries / group);
+    const uint32_t runs =
+        std::max(blocks, static_cast<uint32_t>(step.inputs.slices.size())) * op_.heads.kv_heads;
+    uint32_t some = std::min(group, most_queries);
+    while (runs * ((group + some - 1) / some) < threads && some > fewest_heads) some = (some + 1) / 2;
+    return some;
+  }
   static constexpr uint64_t line = 64;
 
   // A head's keys or values in one page. Pages lie anywhere, so that the processor cannot foresee the next:
@@ -65,24 +81,24 @@ class AttendStage final : public Stage {
     float *q, *acc, *scores, *best, *total;
   };
 
-  void attend(const Step& step, uint32_t thread, uint32_t s, uint32_t first, uint32_t rows,
-              uint32_t head) const {
+  // Rows of a slice, and query heads that share a kv head.
+  struct Part {
+    uint32_t first, rows, kv_head, q_head, heads;
+  };
+
+  void attend(const Step& step, uint32_t thread, uint32_t s, const Part& part) const {
     const Slice& slice = step.inputs.slices[s];
-    const uint32_t group = op_.heads.q_heads / op_.heads.kv_heads;
-    for (uint32_t g = 0; g < group; g += most_queries) {
-      const uint32_t some = std::min(most_queries, group - g);
-      const uint32_t q_head = head * group + g;
-      Unit u{rows, some, rows * some, q_head, step.block(thread), nullptr, nullptr, nullptr, nullptr};
-      u.acc = u.q + uint64_t{u.queries} * op_.heads.k_size;
-      u.scores = u.acc + uint64_t{u.queries} * op_.heads.v_size;
-      u.best = u.scores + uint64_t{u.queries} * page_tokens;
-      u.total = u.best + u.queries;
-      begin(step, slice.first_row + first, u);
-      const Pages pages = pages_of(step, s, slice.cached + first, rows, head);
-      if (op_.two_pass) find_best(step, pages, u);
-      walk_pages(step, pages, u);
-      finish(step, slice.first_row + first, u);
-    }
+    Unit u{part.rows, part.heads, part.rows * part.heads, part.q_head, step.block(thread), nullptr, nullptr,
+           nullptr,   nullptr};
+    u.acc = u.q + uint64_t{u.queries} * op_.heads.k_size;
+    u.scores = u.acc + uint64_t{u.queries} * op_.heads.v_size;
+    u.best = u.scores + uint64_t{u.queries} * page_tokens;
+    u.total = u.best + u.queries;
+    begin(step, slice.first_row + part.first, u);
+    const Pages pages = pages_of(step, s, slice.cached + part.first, part.rows, part.kv_head);
+    if (op_.two_pass) find_best(step, pages, u);
+    walk_pages(step, pages, u);
+    finish(step, slice.first_row + part.first, u);
   }
 
   void begin(const Step& step, uint32_t row, Unit& u) const {

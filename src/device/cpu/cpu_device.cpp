@@ -88,9 +88,31 @@ struct Judge {
     if (auto r = refuse_head(o.heads.k_size, kv.k, "key")) return r;
     return refuse_head(o.heads.v_size, kv.v, "value");
   }
+  std::optional<Refusal> operator()(const QkvLatent& o) const {
+    if (auto r = matrices(o.wq, o.wk)) return r;
+    if (auto r = vectors(o.bq, o.gain)) return r;
+    if (auto r = refuse_head(o.shape.key(), kv.k, "key")) return r;
+    return refuse_head(o.shape.latent, kv.k, "value");
+  }
   std::optional<Refusal> operator()(const Attend& o) const { return vectors(o.sinks); }
-  std::optional<Refusal> operator()(const Route& o) const { return matrices(o.router); }
+  std::optional<Refusal> operator()(const Route& o) const {
+    auto r = matrices(o.router);
+    return r ? r : vectors(o.bias);
+  }
   std::optional<Refusal> operator()(const Experts& o) const { return matrices(o.gate, o.up, o.down); }
+  // Its rows are multiplied by the generation kernels alone, which take any number of columns in whole
+  // blocks.
+  std::optional<Refusal> operator()(const Patch& o) const {
+    for (const Weight weight : {o.weight, o.positions}) {
+      if (!weight) continue;
+      const WeightInfo& w = program.weights[weight.id - 1];
+      if (type_info(w.type).decode == nullptr || !row_bytes(w.type, w.shape.cols))
+        return Refusal{"type", fmt::format("tensor '{}' has rows of {} values of type {}", w.name,
+                                           w.shape.cols, type_info(w.type).name)};
+    }
+    return vectors(o.bias);
+  }
+  std::optional<Refusal> operator()(const Resample&) const { return std::nullopt; }
   std::optional<Refusal> operator()(const Logits& o) const {
     auto r = matrices(o.weight);
     return r ? r : vectors(o.bias);
@@ -135,6 +157,10 @@ void CpuDevice::reserve(const DeviceBuffers& plan, const Program& program) {
     group.pages = plan.pages[g];
     group.k_row = kv_row_bytes(plan.kv.k, c.k_size);
     group.v_row = kv_row_bytes(plan.kv.v, c.v_size);
+    if (c.v_size == 0) {
+      group.types.v = group.types.k;
+      group.v_row = group.k_row;
+    }
     group.layer_page = page_bytes(group.profile, plan.kv) / std::max(1U, c.layers);
     kv_memory_.emplace_back(uint64_t{group.pages} * group.layer_page * c.layers,
                             "the cache of keys and values");

@@ -36,7 +36,8 @@ struct LoadedWeight {
 };
 
 // Keys and values of one cache group: per layer a run of pages, in each page the keys [kv head][token][k
-// row], then the values [kv head][token][v row].
+// row], then the values [kv head][token][v row]. In a group without values of its own they are the first of
+// each key: the same rows, in the same type.
 struct KvGroup {
   std::byte* base = nullptr;
   CacheProfile profile;
@@ -48,6 +49,7 @@ struct KvGroup {
     return base + (uint64_t{layer} * pages + page.value) * layer_page + uint64_t{head} * page_tokens * k_row;
   }
   std::byte* v(uint32_t layer, PageId page, uint32_t head) const {
+    if (profile.v_size == 0) return k(layer, page, head);
     return k(layer, page, profile.kv_heads) + uint64_t{head} * page_tokens * v_row;
   }
 };

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "device/cpu/picture.h"
 #include "device/cpu/stage.h"
 
 namespace hearth::cpu {
@@ -21,7 +22,8 @@ std::vector<uint32_t> readers(const Program& program) {
 }
 
 bool takes_norm(const Op& op) {
-  return std::holds_alternative<Linear>(op) || std::holds_alternative<Qkv>(op) ||
+  if (const auto* linear = std::get_if<Linear>(&op)) return linear->heads.heads == 0;
+  return std::holds_alternative<Qkv>(op) || std::holds_alternative<QkvLatent>(op) ||
          std::holds_alternative<Gated>(op) || std::holds_alternative<Logits>(op) ||
          std::holds_alternative<Pool>(op);
 }
@@ -30,13 +32,18 @@ struct StageMaker {
   Input in;
   std::unique_ptr<Stage> operator()(const Embed& o) const { return embed_stage(o); }
   std::unique_ptr<Stage> operator()(const Norm& o) const { return norm_stage(o); }
-  std::unique_ptr<Stage> operator()(const Linear& o) const { return linear_stage(o, in); }
+  std::unique_ptr<Stage> operator()(const Linear& o) const {
+    return o.heads.heads != 0 ? head_linear_stage(o) : linear_stage(o, in);
+  }
   std::unique_ptr<Stage> operator()(const Qkv& o) const { return qkv_stage(o, in); }
+  std::unique_ptr<Stage> operator()(const QkvLatent& o) const { return qkv_latent_stage(o, in); }
   std::unique_ptr<Stage> operator()(const Attend& o) const { return attend_stage(o); }
   std::unique_ptr<Stage> operator()(const Gated& o) const { return gated_stage(o, in); }
   std::unique_ptr<Stage> operator()(const Route& o) const { return route_stage(o); }
   std::unique_ptr<Stage> operator()(const Experts& o) const { return experts_stage(o); }
   std::unique_ptr<Stage> operator()(const Combine& o) const { return combine_stage(o); }
+  std::unique_ptr<Stage> operator()(const Patch& o) const { return patch_stage(o); }
+  std::unique_ptr<Stage> operator()(const Resample& o) const { return resample_stage(o); }
   std::unique_ptr<Stage> operator()(const Logits& o) const { return logits_stage(o, in); }
   std::unique_ptr<Stage> operator()(const Pool& o) const { return pool_stage(o, in); }
   std::unique_ptr<Stage> operator()(const Transfer& o) const { return transfer_stage(o); }
@@ -49,6 +56,9 @@ class CpuExecutable final : public Executable {
     step_.program = &program;
     step_.layout = &layout_;
     step_.workspace = workspace_of(program, layout.rows);
+    pictures_ = has_pictures(program);
+    step_.slices.reserve(pictures_ ? layout.rows : 0);
+    step_.pictures.reserve(pictures_ ? layout.rows : 0);
     build(program);
     work_ = [this](uint32_t thread) { run_thread(thread); };
   }
@@ -57,6 +67,7 @@ class CpuExecutable final : public Executable {
     step_.inputs = inputs;
     step_.rows = static_cast<uint32_t>(inputs.tokens.size());
     step_.exact_rows = inputs.exact_rows;
+    if (pictures_) take_pictures(inputs, step_);
     wanted_ = step_.program->outputs == 0 ? 0 : program_rows(inputs);
     step_.device->team().run(work_);
   }
@@ -74,6 +85,20 @@ class CpuExecutable final : public Executable {
     return pool != nullptr && pool->kind == PoolKind::mean ? inputs.slices.size() : inputs.result_rows.size();
   }
 
+  bool overlap(Act a, Act b) const {
+    if (!a || !b) return false;
+    const uint64_t at = layout_.offset[a.id - 1], other = layout_.offset[b.id - 1];
+    const auto bytes = [&](Act act) { return uint64_t{layout_.rows} * act.cols * sizeof(float); };
+    return at < other + bytes(b) && other < at + bytes(a);
+  }
+
+  // A norm may be fused into its only reader. What it reads must still be there: for the layout its life ends
+  // with the norm, and the reader's result may have taken its place.
+  bool fuses(const Norm& norm, const Op& reader) const {
+    const Operands o = operands(reader);
+    return takes_norm(reader) && o.in[0] == norm.out && !overlap(norm.in, o.out);
+  }
+
   void build(const Program& program) {
     const std::vector<uint32_t> count = readers(program);
     stages_.push_back(rope_stage());
@@ -81,7 +106,7 @@ class CpuExecutable final : public Executable {
       const Norm* norm = nullptr;
       const auto* here = std::get_if<Norm>(&program.ops[i]);
       if (here != nullptr && count[here->out.id - 1] == 1 && i + 1 < program.ops.size() &&
-          takes_norm(program.ops[i + 1]) && operands(program.ops[i + 1]).in[0] == here->out) {
+          fuses(*here, program.ops[i + 1])) {
         norm = here;
         ++i;
       }
@@ -108,6 +133,7 @@ class CpuExecutable final : public Executable {
 
   Layout layout_;
   Step step_;
+  bool pictures_ = false;
   size_t wanted_ = 0;
   std::vector<std::unique_ptr<Stage>> stages_;
   std::function<void(uint32_t)> work_;

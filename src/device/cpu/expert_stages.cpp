@@ -1,7 +1,5 @@
-// Stages of a mixture of experts: Route chooses, Experts multiplies with the chosen matrices.
+// Experts: multiplies with the chosen matrices.
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "device/cpu/experts.h"
 #include "device/cpu/packed.h"
@@ -9,48 +7,6 @@
 
 namespace hearth::cpu {
 namespace {
-
-class RouteStage final : public Stage {
- public:
-  explicit RouteStage(const Route& o) : op_(o) {}
-
-  void run(Step& step, uint32_t thread) const override {
-    const LoadedWeight& w = step.device->weight(op_.router);
-    const uint32_t threads = step.device->team().size();
-    for (uint32_t r = thread; r < step.rows; r += threads) {
-      float* scores = step.block(thread);
-      exact_product(w, 0, 0, op_.experts,
-                    {step.act(op_.in) + uint64_t{r} * op_.in.cols, op_.in.cols, nullptr}, 1, scores,
-                    op_.experts);
-      choose(step, scores, step.act(op_.out) + uint64_t{r} * op_.out.cols);
-    }
-  }
-
- private:
-  void softmax(const Step& step, float* x, uint32_t n) const {
-    const RowKernels& k = *step.device->table().rows;
-    k.scale(x, 1.0F / k.exp_sum(x, n, k.max(x, n)), n, x);
-  }
-
-  // The best `used` experts, lowest number first among equals, with their weights.
-  void choose(const Step& step, float* scores, float* out) const {
-    if (op_.softmax_before) softmax(step, scores, op_.experts);
-    float* weights = out + op_.used;
-    for (uint32_t u = 0; u < op_.used; ++u) {
-      const auto best = static_cast<uint32_t>(std::max_element(scores, scores + op_.experts) - scores);
-      out[u] = static_cast<float>(best);
-      weights[u] = scores[best];
-      scores[best] = -std::numeric_limits<float>::infinity();
-    }
-    if (!op_.softmax_before) softmax(step, weights, op_.used);
-    float sum = 0;
-    for (uint32_t u = 0; u < op_.used; ++u) sum += weights[u];
-    const float factor = op_.softmax_before && op_.renormalise ? op_.scale / sum : op_.scale;
-    for (uint32_t u = 0; u < op_.used; ++u) weights[u] *= factor;
-  }
-
-  Route op_;
-};
 
 // Every chosen expert's matrices are read once for all rows that chose it. A row's result does not depend on
 // its neighbours: the kernels compute each row for itself, and its experts are added up in the order of their
@@ -195,7 +151,6 @@ class ExpertsStage final : public Stage {
 
 }  // namespace
 
-std::unique_ptr<Stage> route_stage(const Route& op) { return std::make_unique<RouteStage>(op); }
 std::unique_ptr<Stage> experts_stage(const Experts& op) { return std::make_unique<ExpertsStage>(op); }
 
 }  // namespace hearth::cpu

@@ -52,6 +52,13 @@ class Projector {
 void exact_product(const LoadedWeight& w, uint32_t expert, uint32_t first, uint32_t count, const ExactRows& x,
                    uint32_t rows, float* y, uint32_t y_stride);
 
+// scale · y + bias, for results [first, first + count) of a row.
+inline void finish_block(const RowKernels& k, float scale, const LoadedWeight* bias, uint32_t first,
+                         uint32_t count, float* y) {
+  if (scale != 1.0F) k.scale(y, scale, count, y);
+  if (bias != nullptr) k.add(y, bias->values() + first, count, y);
+}
+
 // Calls unit(first, count) for shares of [0, total) in steps of `size`: a fixed contiguous part per thread
 // when all rows are exact (both finish together, memory is read in one stream), dealt out one by one
 // otherwise.

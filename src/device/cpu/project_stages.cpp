@@ -9,12 +9,6 @@ namespace {
 
 uint32_t units_of(uint32_t rows) { return (rows + unit_rows - 1) / unit_rows; }
 
-void finish_block(const RowKernels& k, float scale, const LoadedWeight* bias, uint32_t first, uint32_t count,
-                  float* y) {
-  if (scale != 1.0F) k.scale(y, scale, count, y);
-  if (bias != nullptr) k.add(y, bias->values() + first, count, y);
-}
-
 class LinearStage final : public Stage {
  public:
   LinearStage(const Linear& o, Input in) : op_(o), in_(in) {}
@@ -146,7 +140,7 @@ class QkvStage final : public Stage {
         head(step, thread, projector, index, {op_.wk, op_.bk, op_.k_norm, op_.scale_k, size, true});
     const KvGroup& kv = step.device->kv(op_.kv.group);
     const KvKernels& k = *step.device->table().kv[static_cast<size_t>(kv.types.k)];
-    each_token(step, [&](uint32_t row, PageId page, uint32_t slot) {
+    each_row(step, [&](uint32_t row, PageId page, uint32_t slot) {
       k.store(block + uint64_t{row} * size, size, kv.k(op_.kv.layer, page, index) + slot * kv.k_row);
     });
   }
@@ -156,22 +150,14 @@ class QkvStage final : public Stage {
     const float* block = head(step, thread, projector, index, {op_.wv, op_.bv, {}, op_.scale_v, size, false});
     const KvGroup& kv = step.device->kv(op_.kv.group);
     const KvKernels& k = *step.device->table().kv[static_cast<size_t>(kv.types.v)];
-    each_token(step, [&](uint32_t row, PageId page, uint32_t slot) {
+    each_row(step, [&](uint32_t row, PageId page, uint32_t slot) {
       k.store(block + uint64_t{row} * size, size, kv.v(op_.kv.layer, page, index) + slot * kv.v_row);
     });
   }
 
-  // f(row, page, slot in the page) for every row of the step.
   template <class F>
-  void each_token(const Step& step, F&& f) const {
-    const auto pages = step.inputs.page_tables[op_.kv.group];
-    for (size_t s = 0; s < step.inputs.slices.size(); ++s) {
-      const Slice& slice = step.inputs.slices[s];
-      for (uint32_t i = 0; i < slice.rows; ++i) {
-        const uint32_t at = slice.cached + i;
-        f(slice.first_row + i, pages[s * step.inputs.table_stride + at / page_tokens], at % page_tokens);
-      }
-    }
+  void each_row(const Step& step, F&& f) const {
+    for (const Slice& slice : step.inputs.slices) each_token(step, op_.kv.group, slice, f);
   }
 
   Qkv op_;

@@ -18,6 +18,9 @@ struct Step {
   Workspace workspace;
   StepInputs inputs;
   uint32_t rows = 0, exact_rows = 0;
+  // Of pictures, whose shapes change within the step: what inputs.slices and inputs.pictures refer to.
+  std::vector<Slice> slices;
+  std::vector<Picture> pictures;
   std::atomic<uint32_t> next_unit{0};  // dealt out within the running stage
 
   uint32_t prompt_rows() const { return rows - exact_rows; }
@@ -68,15 +71,31 @@ std::unique_ptr<Stage> embed_stage(const Embed& op);
 std::unique_ptr<Stage> rope_stage();
 std::unique_ptr<Stage> norm_stage(const Norm& op);
 std::unique_ptr<Stage> linear_stage(const Linear& op, Input in);
+std::unique_ptr<Stage> head_linear_stage(const Linear& op);  // with one matrix per head
 std::unique_ptr<Stage> qkv_stage(const Qkv& op, Input in);
+std::unique_ptr<Stage> qkv_latent_stage(const QkvLatent& op, Input in);
 std::unique_ptr<Stage> attend_stage(const Attend& op);
 std::unique_ptr<Stage> gated_stage(const Gated& op, Input in);
 std::unique_ptr<Stage> route_stage(const Route& op);
+uint64_t route_floats(const Route& op) noexcept;  // of scratch memory, per thread
 std::unique_ptr<Stage> experts_stage(const Experts& op);
 std::unique_ptr<Stage> combine_stage(const Combine& op);
 std::unique_ptr<Stage> transfer_stage(const Transfer& op);
+std::unique_ptr<Stage> patch_stage(const Patch& op);
+std::unique_ptr<Stage> resample_stage(const Resample& op);
 std::unique_ptr<Stage> logits_stage(const Logits& op, Input in);
 std::unique_ptr<Stage> pool_stage(const Pool& op, Input in);
+
+// f(row, page, slot in the page) for every row of a slice.
+template <class F>
+void each_token(const Step& step, uint32_t group, const Slice& slice, F&& f) {
+  const size_t s = static_cast<size_t>(&slice - step.inputs.slices.data());
+  const auto pages = step.inputs.page_tables[group].subspan(s * step.inputs.table_stride);
+  for (uint32_t i = 0; i < slice.rows; ++i) {
+    const uint32_t at = slice.cached + i;
+    f(slice.first_row + i, pages[at / page_tokens], at % page_tokens);
+  }
+}
 
 // Norms `row` values of x into out, or copies where there is no norm.
 void read_row(const Step& step, const Norm* norm, const float* x, uint32_t cols, float* out);

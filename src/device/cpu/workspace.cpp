@@ -4,7 +4,9 @@
 #include "device/cpu/attend.h"
 #include "device/cpu/cpu_device.h"
 #include "device/cpu/experts.h"
+#include "device/cpu/latent.h"
 #include "device/cpu/packer.h"
+#include "device/cpu/picture.h"
 
 namespace hearth::cpu {
 namespace {
@@ -26,6 +28,7 @@ struct Needs {
   void operator()(const Combine&) {}
   void operator()(const Transfer&) {}
   void operator()(const Linear& o) {
+    if (o.heads.heads != 0) return result(head_linear_floats(o, rows));
     input(o.in);
     result(rows * unit_rows);
   }
@@ -37,14 +40,20 @@ struct Needs {
     input(o.in);
     result(rows * std::max(o.heads.k_size, o.heads.v_size));
   }
+  void operator()(const QkvLatent& o) {
+    input(o.in);
+    result(latent_floats(o, rows));
+  }
   void operator()(const Attend& o) {
     constexpr uint64_t queries = 16;
     result(queries * (o.heads.k_size + o.heads.v_size + page_tokens + 2));
     result(attend_prompt_floats(o.heads));
   }
+  void operator()(const Patch& o) { result(patch_floats(o)); }
+  void operator()(const Resample&) {}
   void operator()(const Logits& o) { input(o.in); }
   void operator()(const Pool& o) { input(o.in); }
-  void operator()(const Route& o) { result(o.experts); }
+  void operator()(const Route& o) { result(route_floats(o)); }
   void operator()(const Experts& o) {
     const auto stack = static_cast<uint32_t>(program.weights[o.down.id - 1].shape.stack);
     experts = std::max(experts, experts_space(static_cast<uint32_t>(rows), o, stack).bytes);
@@ -67,7 +76,7 @@ struct Uses {
     const Shape& shape = program.weights[w.id - 1].shape;
     woven[w.id - 1] = weave && (shape.stack == 1 || shape.rows % strip_rows == 0);
   }
-  void operator()(const Linear& o) { matrix(o.weight); }
+  void operator()(const Linear& o) { matrix(o.weight, o.heads.heads == 0); }
   void operator()(const Gated& o) { matrix(o.gate), matrix(o.up); }
   void operator()(const Logits& o) { matrix(o.weight); }
   // A head is a unit of work: strips must not reach across heads.
@@ -75,6 +84,11 @@ struct Uses {
     matrix(o.wq, o.heads.k_size % strip_rows == 0);
     matrix(o.wk, o.heads.k_size % strip_rows == 0);
     matrix(o.wv, o.heads.v_size % strip_rows == 0);
+  }
+  // The heads' matrices are read row by row, from wherever they begin.
+  void operator()(const QkvLatent& o) {
+    matrix(o.wq, (o.shape.plain + o.shape.rotated) % strip_rows == 0);
+    matrix(o.wk, false);
   }
   void operator()(const Experts& o) { matrix(o.gate), matrix(o.up), matrix(o.down); }
   template <class Other>

@@ -25,6 +25,10 @@ struct GatherPush {
   uint32_t cols = 0, x_at = 0, y_at = 0, list_at = 0, sum = 0;
 };
 
+[[noreturn]] void refused(const char* what) {
+  throw Error(Code::bug, fmt::format("{} was given to a device that refuses it", what), "report this model");
+}
+
 }  // namespace
 
 CommandMaker::CommandMaker(VulkanDevice& device, const Program& program, const Layout& layout)
@@ -43,6 +47,11 @@ CommandMaker::~CommandMaker() {
 Command CommandMaker::make(const Op& op) {
   return std::visit([this](const auto& o) { return make_op(o); }, op);
 }
+
+// refuse() keeps these from coming here.
+Command CommandMaker::make_op(const QkvLatent&) { refused("latent attention"); }
+Command CommandMaker::make_op(const Patch&) { refused("a patch"); }
+Command CommandMaker::make_op(const Resample&) { refused("a change of rows"); }
 
 Bound CommandMaker::bound(const Buffer& buffer, uint64_t at, uint64_t bytes) const {
   const uint64_t align = device_.driver().gpu.capabilities().offset_alignment;

@@ -62,11 +62,14 @@ class CommandMaker {
   Command make_op(const Norm& o);
   Command make_op(const Linear& o);
   Command make_op(const Qkv& o);
+  Command make_op(const QkvLatent& o);
   Command make_op(const Attend& o);
   Command make_op(const Gated& o);
   Command make_op(const Route& o);
   Command make_op(const Experts& o);
   Command make_op(const Combine& o);
+  Command make_op(const Patch& o);
+  Command make_op(const Resample& o);
   Command make_op(const Logits& o);
   Command make_op(const Pool& o);
   Command make_op(const Transfer& o);

@@ -26,8 +26,9 @@ Command CommandMaker::make_op(const Route& o) {
   const Bound in = act(o.in), out = act(o.out);
   // The scores stay in floats: which experts are chosen hangs on small differences.
   ProductOptions options{o.experts, 1, 0, Act1::none, 0, 0, {}, false};
-  const RoutePush push{o.experts, o.used, scores.at,
-                       out.at,    0,      (o.softmax_before ? 1U : 0U) | (o.renormalise ? 2U : 0U),
+  const RoutePush push{o.experts, o.used,
+                       scores.at, out.at,
+                       0,         (o.scores == RouteScores::softmax ? 1U : 0U) | (o.renormalise ? 2U : 0U),
                        o.scale};
   const VkDescriptorSet s = set({{input_at, scores.range}, {output_at, out.range}});
   return [push, s, r = rounding(in, o.in.cols, {o.router}, false),

@@ -31,6 +31,10 @@ std::optional<Refusal> refuse_head(uint32_t size, KvType type, std::string_view 
   return std::nullopt;
 }
 
+Refusal no_shader(std::string_view what) {
+  return {"operation", fmt::format("there is no shader for {} yet", what)};
+}
+
 struct Judge {
   const Program& program;
   KvTypes kv;
@@ -83,6 +87,7 @@ struct Judge {
   std::optional<Refusal> operator()(const Combine&) const { return std::nullopt; }
   std::optional<Refusal> operator()(const Transfer&) const { return std::nullopt; }
   std::optional<Refusal> operator()(const Linear& o) const {
+    if (o.heads.heads != 0) return no_shader("products with one matrix per head");
     auto r = matrices(o.weight);
     return r ? r : vectors(o.bias);
   }
@@ -96,7 +101,9 @@ struct Judge {
     if (auto r = refuse_head(o.heads.k_size, kv.k, "key")) return r;
     return refuse_head(o.heads.v_size, kv.v, "value");
   }
+  std::optional<Refusal> operator()(const QkvLatent&) const { return no_shader("latent attention"); }
   std::optional<Refusal> operator()(const Attend& o) const {
+    if (program.caches[o.kv.group].v_size == 0) return no_shader("latent attention");
     if (auto r = refuse_head(o.heads.k_size, kv.k, "key")) return r;
     if (auto r = refuse_head(o.heads.v_size, kv.v, "value")) return r;
     return vectors(o.sinks);
@@ -105,9 +112,13 @@ struct Judge {
     if (o.experts > most_experts) {
       return Refusal{"experts", fmt::format("{} experts, {} at most", o.experts, most_experts)};
     }
+    if (o.scores == RouteScores::sigmoid) return no_shader("routers with sigmoid scores");
+    if (o.bias || o.groups > 1) return no_shader("routers with a bias or groups");
     return matrices(o.router);
   }
   std::optional<Refusal> operator()(const Experts& o) const { return matrices(o.gate, o.up, o.down); }
+  std::optional<Refusal> operator()(const Patch&) const { return no_shader("patches of pictures"); }
+  std::optional<Refusal> operator()(const Resample&) const { return no_shader("joining rows of pictures"); }
   std::optional<Refusal> operator()(const Logits& o) const {
     auto r = matrices(o.weight);
     return r ? r : vectors(o.bias);

@@ -20,11 +20,14 @@ struct Used {
   std::vector<Weight> operator()(const Qkv& o) const {
     return {o.wq, o.wk, o.wv, o.bq, o.bk, o.bv, o.q_norm, o.k_norm};
   }
+  std::vector<Weight> operator()(const QkvLatent&) const { return {}; }  // refused
   std::vector<Weight> operator()(const Attend& o) const { return {o.sinks}; }
   std::vector<Weight> operator()(const Gated& o) const { return {o.gate, o.up, o.gate_bias, o.up_bias}; }
   std::vector<Weight> operator()(const Route& o) const { return {o.router}; }
   std::vector<Weight> operator()(const Experts& o) const { return {o.gate, o.up, o.down}; }
   std::vector<Weight> operator()(const Combine&) const { return {}; }
+  std::vector<Weight> operator()(const Patch&) const { return {}; }     // refused
+  std::vector<Weight> operator()(const Resample&) const { return {}; }  // refused
   std::vector<Weight> operator()(const Logits& o) const { return {o.weight, o.bias}; }
   std::vector<Weight> operator()(const Pool& o) const { return {o.classifier, o.bias}; }
   std::vector<Weight> operator()(const Transfer&) const { return {}; }

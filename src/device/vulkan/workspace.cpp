@@ -36,12 +36,15 @@ struct Measure {
   void operator()(const Norm&) const {}
   void operator()(const Linear& o) const { round(o.in.cols, rows, {o.weight}, rows > 1); }
   void operator()(const Combine&) const {}
+  void operator()(const Patch&) const {}     // refused
+  void operator()(const Resample&) const {}  // refused
   void operator()(const Gated& o) const { round(o.in.cols, rows, {o.gate, o.up}, rows > 1); }
   void operator()(const Qkv& o) const {
     round(o.in.cols, rows, {o.wq, o.wk, o.wv}, rows > 1);
     grow(w.keys, floats(rows * o.heads.kv_heads * o.heads.k_size));
     grow(w.values, floats(rows * o.heads.kv_heads * o.heads.v_size));
   }
+  void operator()(const QkvLatent&) const {}  // refused
   void operator()(const Attend& o) const {
     grow(w.parts, floats(std::min<uint64_t>(rows, most_exact_rows) * o.heads.q_heads * most_chunks *
                          (o.heads.v_size + 2)));

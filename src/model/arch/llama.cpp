@@ -2,6 +2,7 @@
 // neighbouring pairs, grouped heads, SwiGLU or a mixture of experts. Touvron et al. 2023; Jiang et al. 2024.
 #include "model/arch/list.h"
 #include "model/parts/dense.h"
+#include "model/parts/mixture.h"
 #include "model/parts/rope.h"
 
 namespace hearth {
@@ -9,9 +10,8 @@ namespace {
 
 struct Layer {
   AttentionW attention;
-  FeedForwardW ffn;    // dense models
-  NormW experts_norm;  // mixtures of experts
-  ExpertsW experts;
+  FeedForwardW ffn;  // dense models
+  MixtureW mixture;  // mixtures of experts
 };
 
 class Llama final : public Model {
@@ -28,7 +28,7 @@ class Llama final : public Model {
     const Layer& w = layers_[i];
     x = attention(b, w.attention, h_, i, x);
     if (h_.experts == 0) return feed_forward(b, w.ffn, h_, x);
-    return b.experts(b.norm(x, w.experts_norm, NormKind::rms, h_.eps), w.experts, x, Act1::silu);
+    return mixture(b, w.mixture, h_, x);
   }
 
  private:
@@ -39,14 +39,7 @@ class Llama final : public Model {
       w.ffn = bind_feed_forward(b, h_, at);
       return w;
     }
-    w.experts_norm = b.norm(at + "ffn_norm", h_.width);
-    w.experts = {b.linear(at + "ffn_gate_inp", h_.experts, h_.width),
-                 b.stack(at + "ffn_gate_exps", h_.experts, h_.ffn, h_.width),
-                 b.stack(at + "ffn_up_exps", h_.experts, h_.ffn, h_.width),
-                 b.stack(at + "ffn_down_exps", h_.experts, h_.width, h_.ffn),
-                 h_.experts,
-                 h_.experts_used,
-                 h_.ffn};
+    w.mixture = bind_mixture(b, h_, at, {h_.ffn, 0, false, {}});
     return w;
   }
 

@@ -27,9 +27,9 @@ Act attention(Builder& b, const AttentionW& w, const Hyper& h, uint32_t layer, A
   return b.linear(b.attend(q, kv, spec), w.out, x);
 }
 
-FeedForwardW bind_feed_forward(Binder& b, const Hyper& h, const std::string& at) {
+FeedForwardW bind_feed_forward(Binder& b, const Hyper& h, const std::string& at, const std::string& norm) {
   FeedForwardW w;
-  w.norm = b.norm(at + "ffn_norm", h.width);
+  w.norm = b.norm(at + norm, h.width);
   w.gated = {b.linear(at + "ffn_gate", h.ffn, h.width), b.linear(at + "ffn_up", h.ffn, h.width)};
   w.down = b.linear(at + "ffn_down", h.width, h.ffn);
   return w;

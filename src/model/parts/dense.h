@@ -25,8 +25,9 @@ struct FeedForwardW {
   LinearW down;
 };
 
-// blk.N.ffn_{norm,gate,up,down}
-FeedForwardW bind_feed_forward(Binder& b, const Hyper& h, const std::string& at);
+// blk.N.ffn_{norm,gate,up,down}; `norm`: where the norm has another name.
+FeedForwardW bind_feed_forward(Binder& b, const Hyper& h, const std::string& at,
+                               const std::string& norm = "ffn_norm");
 
 // x + down(silu(gate(norm(x))) ∘ up(norm(x)))
 Act feed_forward(Builder& b, const FeedForwardW& w, const Hyper& h, Act x);

@@ -121,7 +121,16 @@ class Search {
     return done ? std::optional(draft) : std::nullopt;
   }
 
-  // The last `layers` layers on the cards, the head being the first of them; the rest on the host.
+  // No card computes it, however much room there is.
+  bool refused(size_t part) const {
+    return std::all_of(cards_.begin(), cards_.end(), [&](uint32_t d) {
+      const auto& causes = devices_[d].refusals;
+      return part < causes.size() && !causes[part].empty();
+    });
+  }
+
+  // The last `layers` layers on the cards, the head being the first of them; the rest on the host, and with
+  // it what the cards refuse.
   std::optional<Draft> counted(uint32_t layers) const {
     Draft draft(model_, devices_, terms_);
     const auto order = by_speed();
@@ -134,7 +143,7 @@ class Search {
       const PartKind kind = model_.parts[p].kind;
       const bool on_card = kind == PartKind::embed ? table_too : left > 0;
       if (kind == PartKind::layer || kind == PartKind::head) left -= left > 0 ? 1 : 0;
-      if (!on_card) {
+      if (!on_card || refused(p)) {
         if (!draft.put(p, *host_)) return std::nullopt;
         continue;
       }
