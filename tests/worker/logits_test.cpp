@@ -22,18 +22,19 @@ double limit(const Json& reference, const char* arithmetic, const char* what) {
   return value == nullptr ? INFINITY : value->to_number<double>();
 }
 
-bool has_experts(const Reference& r) {
-  const std::string key = std::string(r.data.at("architecture").as_string()) + ".expert_count";
-  return r.file().u64(key).value_or(0) > 0;
+// Sigmoids crowd the scores of experts.
+bool routes_by_sigmoid(const Reference& r) {
+  const std::string key = std::string(r.data.at("architecture").as_string()) + ".expert_gating_func";
+  return r.file().u64(key).value_or(0) == 2;
 }
 
-// Where two routing scores nearly tie, coarser arithmetic may choose another expert: of a mixture one
-// position may then be off. Floats choose as the reference does.
+// Where two routing scores nearly tie, coarser arithmetic may choose another expert, and one position is off;
+// it happens to dots1 and glm4moe-nextn in bfloat16. Floats choose as the reference does.
 void expect_within(const Reference& r, const char* arithmetic,
                    const std::vector<std::vector<float>>& scores) {
   Distance d = distance(r.data, scores);
   const bool coarse = std::string_view(arithmetic) != "f32";
-  if (coarse && has_experts(r) && d.max_abs > limit(r.data, arithmetic, "max_abs")) {
+  if (coarse && routes_by_sigmoid(r) && d.max_abs > limit(r.data, arithmetic, "max_abs")) {
     std::cout << r.name << " " << arithmetic << ": one position is off by " << d.max_abs << "\n";
     d = d.without_worst();
   }
