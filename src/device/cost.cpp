@@ -58,6 +58,16 @@ struct Counter {
     const uint64_t touched = std::min<uint64_t>(stack, uint64_t{o.used} * step.rows);
     return {all.bytes / stack * touched, all.flops * o.used};
   }
+  // What is carried is read and written, once per sequence.
+  uint64_t state_bytes(StateRef state) const {
+    return uint64_t{2} * sizeof(float) * program.caches[state.group].state * step.sequences;
+  }
+  Cost operator()(const ShortConv& o) const {
+    const Shape& kernel = program.weights[o.kernel.id - 1].shape;
+    const uint64_t factors = (o.pre ? 1 : 0) + (o.post ? 1 : 0);
+    return {weight_bytes(program, o.kernel) + weight_bytes(program, o.bias) + state_bytes(o.state),
+            step.rows * kernel.rows * (2 * kernel.cols + factors)};
+  }
   Cost operator()(const Combine& o) const { return {0, uint64_t{3} * step.rows * o.in.cols}; }
   Cost operator()(const Logits& o) const {
     return step.wanted == 0 ? Cost{} : product(program, o.weight, step.wanted);

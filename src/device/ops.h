@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <variant>
 
 #include "base/id.h"
@@ -29,6 +30,11 @@ struct Weight {
 struct KvRef {
   uint16_t group = 0, layer = 0;
 };
+
+// Where an operation keeps what it carries from token to token of a sequence: a group of states
+// (CacheGroup::state) and the layer's number in it. A sequence that begins (Slice::cached 0) begins with
+// zeros.
+using StateRef = KvRef;
 
 enum class NormKind : uint8_t { rms, layer };
 enum class Act1 : uint8_t { none, silu, gelu, gelu_tanh, relu, relu2 };  // element-wise activation functions
@@ -124,6 +130,19 @@ struct Experts {
   Act1 act = Act1::silu;
 };
 
+// Causal convolution along each sequence, each column c of `out` for itself:
+//   v[t][c] = in[t][at + c] (· in[t][pre + c])
+//   out[t][c] = act(Σ_k kernel[c][k] · v[t − taps + 1 + k][c] + bias[c]) (· in[t][post + c])
+// kernel: [cols × taps]. State: v of the last taps − 1 tokens, the oldest first.
+struct ShortConv {
+  Act in, out;
+  Weight kernel, bias;
+  uint32_t at = 0;
+  std::optional<uint32_t> pre, post;
+  Act1 act = Act1::none;
+  StateRef state;
+};
+
 // out = a · in + b · other (other may be none).
 struct Combine {
   Act in, other, out;
@@ -154,7 +173,13 @@ struct Transfer {
   uint32_t slot = 0;    // which of the step's host copies
 };
 
-using Op =
-    std::variant<Embed, Norm, Linear, Qkv, Attend, Gated, Route, Experts, Combine, Logits, Pool, Transfer>;
+using Op = std::variant<Embed, Norm, Linear, Qkv, Attend, Gated, Route, Experts, ShortConv, Combine, Logits,
+                        Pool, Transfer>;
+
+// Operations that carry a state.
+template <class O>
+concept Carries = requires(const O& o) {
+  o.state;
+};
 
 }  // namespace hearth

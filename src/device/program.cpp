@@ -22,6 +22,7 @@ std::string_view kind_name(const Op& op) noexcept {
                         [](const Gated&) { return "Gated"; },
                         [](const Route&) { return "Route"; },
                         [](const Experts&) { return "Experts"; },
+                        [](const ShortConv&) { return "ShortConv"; },
                         [](const Combine&) { return "Combine"; },
                         [](const Logits&) { return "Logits"; },
                         [](const Pool&) { return "Pool"; },
@@ -55,6 +56,9 @@ Operands operands(const Op& op) noexcept {
                         },
                         [](const Experts& o) {
                           return Operands{{o.in, o.route, o.residual}, o.out, o.residual};
+                        },
+                        [](const ShortConv& o) {
+                          return Operands{{o.in}, o.out, {}};
                         },
                         [](const Combine& o) {
                           return Operands{{o.in, o.other}, o.out, o.in};
@@ -92,6 +96,9 @@ std::vector<Weight> weights_of(const Op& op) {
           [](const Experts& o) {
             return List{o.gate, o.up, o.down};
           },
+          [](const ShortConv& o) {
+            return List{o.kernel, o.bias};
+          },
           [](const Combine&) { return List{}; },
           [](const Logits& o) {
             return List{o.weight, o.bias};
@@ -104,6 +111,10 @@ std::vector<Weight> weights_of(const Op& op) {
       op);
   std::erase_if(all, [](Weight w) { return !w; });
   return all;
+}
+
+CacheProfile profile_of(const CacheGroup& group) noexcept {
+  return {group.layers, group.kv_heads, group.k_size, group.v_size, group.state * sizeof(float)};
 }
 
 void attend_in_two_passes(Program& program) noexcept {

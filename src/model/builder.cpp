@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -25,6 +26,33 @@ void Builder::expect(Act x, uint32_t cols, const char* where) const {
   throw Error(Code::bug,
               fmt::format("{} of layer {} gets {} columns, expects {}", where, layer_, x.cols, cols),
               "report this model");
+}
+
+void Builder::expect_weight(Weight w, const Shape& shape) const {
+  if (!w) return;
+  const WeightInfo& found = program_.weights[w.id - 1];
+  if (found.shape == shape) return;
+  throw Error(Code::bug,
+              fmt::format("tensor '{}' of layer {} is {} × {}, expected {} × {}", found.name, layer_,
+                          found.shape.rows, found.shape.cols, shape.rows, shape.cols),
+              "report this model");
+}
+
+// x has columns up to `end`.
+void Builder::expect_columns(Act x, uint64_t end, const char* where) const {
+  if (end <= x.cols) return;
+  throw Error(Code::bug,
+              fmt::format("{} of layer {} gets {} columns, expects {}", where, layer_, x.cols, end),
+              "report this model");
+}
+
+void Builder::expect_state(StateRef state, uint64_t floats, const char* where) const {
+  const uint64_t found = state.group < program_.caches.size() ? program_.caches[state.group].state : 0;
+  if (found == floats) return;
+  throw Error(
+      Code::bug,
+      fmt::format("{} of layer {} finds a state of {} numbers, expects {}", where, layer_, found, floats),
+      "report this model");
 }
 
 void Builder::push(Op op) {
@@ -75,6 +103,17 @@ Act Builder::gated(Act x, const GatedW& w, Act1 act) {
   expect(x, w.gate.in, "feed-forward");
   const Act out = fresh(w.gate.out);
   push(Gated{x, out, w.gate.weight, w.up.weight, w.gate.bias, w.up.bias, w.gate.scale, w.up.scale, act});
+  return out;
+}
+
+Act Builder::short_conv(Act x, const ShortConvW& w, const ShortConvSpec& spec, StateRef state) {
+  const uint64_t last = std::max({spec.at, spec.pre.value_or(0), spec.post.value_or(0)});
+  expect_columns(x, last + w.channels, "convolution");
+  expect_weight(w.kernel, {w.channels, w.taps, 1});
+  expect_weight(w.bias, {1, w.channels, 1});
+  expect_state(state, uint64_t{w.taps - 1} * w.channels, "convolution");
+  const Act out = fresh(w.channels);
+  push(ShortConv{x, out, w.kernel, w.bias, spec.at, spec.pre, spec.post, spec.act, state});
   return out;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "device/program.h"
@@ -32,6 +33,19 @@ struct ExpertsW {
   uint32_t experts = 0, used = 0, hidden = 0;
 };
 
+// A convolution over the last `taps` tokens of each of `channels` columns.
+struct ShortConvW {
+  Weight kernel, bias;
+  uint32_t channels = 0, taps = 0;
+};
+
+// Where a convolution finds its columns in its input, and what it does beside (ShortConv).
+struct ShortConvSpec {
+  uint32_t at = 0;
+  std::optional<uint32_t> pre, post;
+  Act1 act = Act1::none;
+};
+
 // What an architecture file talks to: one call per step of the paper, each appends an operation. Widths are
 // checked here; a mismatch is a fault of the architecture file and throws Error(bug) naming the layer.
 class Builder {
@@ -47,6 +61,7 @@ class Builder {
   Act qkv(Act x, const QkvW& w, const HeadShape& heads, KvRef kv);
   Act attend(Act q, KvRef kv, const AttendSpec& spec);
   Act gated(Act x, const GatedW& w, Act1 act);
+  Act short_conv(Act x, const ShortConvW& w, const ShortConvSpec& spec, StateRef state);
   Act experts(Act x, const ExpertsW& w, Act residual, Act1 act);
   void logits(Act x, const LinearW& w, float scale = 1, float soft_cap = 0);
   void pool(Act x, PoolKind kind, const LinearW& classifier = {});
@@ -56,6 +71,9 @@ class Builder {
  private:
   Act fresh(uint32_t cols);
   void expect(Act x, uint32_t cols, const char* where) const;
+  void expect_weight(Weight w, const Shape& shape) const;
+  void expect_columns(Act x, uint64_t end, const char* where) const;
+  void expect_state(StateRef state, uint64_t floats, const char* where) const;
   void push(Op op);
 
   Program program_;

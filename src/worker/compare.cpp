@@ -40,6 +40,7 @@ double terms(const Op& op) {
   const uint32_t cols = operands(op).in[0].cols;
   if (const auto* e = std::get_if<Experts>(&op)) return std::max(e->hidden, cols);
   if (const auto* a = std::get_if<Attend>(&op)) return a->heads.k_size;
+  if (std::holds_alternative<ShortConv>(op)) return 1;
   return std::max(1U, cols);
 }
 
@@ -108,7 +109,7 @@ class Side {
     uint64_t cache = 0;
     for (const CacheGroup& c : program.caches) {
       plan.pages.push_back((rows_ + page_tokens - 1) / page_tokens);
-      cache += plan.pages.back() * page_bytes({c.layers, c.kv_heads, c.k_size, c.v_size}, kv);
+      cache += plan.pages.back() * page_bytes(profile_of(c), kv);
     }
     plan.device = device_.info().name;
     plan.buffers = {{BufferKind::weights, device_.resident(widest), false},
@@ -157,6 +158,7 @@ std::string first_tensor(const Program& program, const Op& op) {
   if (const auto* o = std::get_if<Gated>(&op)) return name(o->gate);
   if (const auto* o = std::get_if<Route>(&op)) return name(o->router);
   if (const auto* o = std::get_if<Experts>(&op)) return name(o->gate);
+  if (const auto* o = std::get_if<ShortConv>(&op)) return name(o->kernel);
   if (const auto* o = std::get_if<Logits>(&op)) return name(o->weight);
   return {};
 }

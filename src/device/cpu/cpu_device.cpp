@@ -91,6 +91,12 @@ struct Judge {
   std::optional<Refusal> operator()(const Attend& o) const { return vectors(o.sinks); }
   std::optional<Refusal> operator()(const Route& o) const { return matrices(o.router); }
   std::optional<Refusal> operator()(const Experts& o) const { return matrices(o.gate, o.up, o.down); }
+  std::optional<Refusal> operator()(const ShortConv& o) const {
+    const uint64_t taps = program.weights[o.kernel.id - 1].shape.cols;
+    if (taps > most_taps)
+      return Refusal{"taps", fmt::format("a convolution over {} tokens, {} at most", taps, most_taps)};
+    return vectors(o.kernel, o.bias);
+  }
   std::optional<Refusal> operator()(const Logits& o) const {
     auto r = matrices(o.weight);
     return r ? r : vectors(o.bias);
@@ -130,7 +136,7 @@ void CpuDevice::reserve(const DeviceBuffers& plan, const Program& program) {
   for (size_t g = 0; g < program.caches.size(); ++g) {
     const CacheGroup& c = program.caches[g];
     KvGroup group;
-    group.profile = {c.layers, c.kv_heads, c.k_size, c.v_size};
+    group.profile = profile_of(c);
     group.types = plan.kv;
     group.pages = plan.pages[g];
     group.k_row = kv_row_bytes(plan.kv.k, c.k_size);

@@ -33,6 +33,9 @@ struct LoadedWeight {
   const float* values() const { return reinterpret_cast<const float*>(data); }
 };
 
+// Tokens that a convolution may see.
+inline constexpr uint32_t most_taps = 16;
+
 // Keys and values of one cache group: per layer a run of pages, in each page the keys [kv head][token][k
 // row], then the values [kv head][token][v row].
 struct KvGroup {
@@ -48,6 +51,8 @@ struct KvGroup {
   std::byte* v(uint32_t layer, PageId page, uint32_t head) const {
     return k(layer, page, profile.kv_heads) + uint64_t{head} * page_tokens * v_row;
   }
+  // Of a group of states: what the layer carries for the sequence that has this page.
+  float* state(uint32_t layer, PageId page) const { return reinterpret_cast<float*>(k(layer, page, 0)); }
 };
 
 // Where a weight lives when the device has its own copy of the weights.

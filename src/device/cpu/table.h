@@ -130,6 +130,13 @@ struct RowKernels {
   void (*rope)(float* x, const float* cos, const float* sin, uint32_t pairs, bool split);
 };
 
+// What is carried from token to token.
+struct StateKernels {
+  // out[i] = Σ_k kernel[k·n + i] · rows[k][i] + bias[i], k < taps; bias may be null.
+  void (*convolve)(const float* const* rows, const float* kernel, const float* bias, uint32_t taps,
+                   uint32_t n, float* out);
+};
+
 // The limit of a set's products: its fastest instruction on registers alone. `operations` counts the
 // multiplications and additions of one round.
 struct PeakKernel {
@@ -150,6 +157,7 @@ struct CpuTable {
   RoundRow round_row;
   const AttendKernels* attend;
   const PeakKernel* peak = nullptr;
+  const StateKernels* state = nullptr;
 };
 
 // One per folder, defined in its table.cpp.

@@ -42,6 +42,9 @@ struct Needs {
     result(queries * (o.heads.k_size + o.heads.v_size + page_tokens + 2));
     result(attend_prompt_floats(o.heads));
   }
+  void operator()(const ShortConv& o) {
+    result(2 * program.weights[o.kernel.id - 1].shape.cols * o.out.cols);  // the kernel, and what it sees
+  }
   void operator()(const Logits& o) { input(o.in); }
   void operator()(const Pool& o) { input(o.in); }
   void operator()(const Route& o) { result(o.experts); }

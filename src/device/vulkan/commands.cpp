@@ -41,7 +41,14 @@ CommandMaker::~CommandMaker() {
 }
 
 Command CommandMaker::make(const Op& op) {
-  return std::visit([this](const auto& o) { return make_op(o); }, op);
+  return std::visit(
+      [this]<class O>(const O& o) -> Command {
+        if constexpr (Carries<O>)
+          throw Error(Code::bug, "an operation was refused and comes", "report it");
+        else
+          return make_op(o);
+      },
+      op);
 }
 
 Bound CommandMaker::bound(const Buffer& buffer, uint64_t at, uint64_t bytes) const {

@@ -81,6 +81,11 @@ struct Judge {
   std::optional<Refusal> operator()(const Embed&) const { return std::nullopt; }
   std::optional<Refusal> operator()(const Norm& o) const { return vectors(o.gain, o.bias); }
   std::optional<Refusal> operator()(const Combine&) const { return std::nullopt; }
+  std::optional<Refusal> operator()(const Carries auto& o) const {
+    return Refusal{
+        "state",
+        fmt::format("there is no shader for {}, which carries a state from token to token", kind_name(o))};
+  }
   std::optional<Refusal> operator()(const Transfer&) const { return std::nullopt; }
   std::optional<Refusal> operator()(const Linear& o) const {
     auto r = matrices(o.weight);

@@ -24,6 +24,7 @@ struct Used {
   std::vector<Weight> operator()(const Gated& o) const { return {o.gate, o.up, o.gate_bias, o.up_bias}; }
   std::vector<Weight> operator()(const Route& o) const { return {o.router}; }
   std::vector<Weight> operator()(const Experts& o) const { return {o.gate, o.up, o.down}; }
+  std::vector<Weight> operator()(const Carries auto&) const { return {}; }  // refused
   std::vector<Weight> operator()(const Combine&) const { return {}; }
   std::vector<Weight> operator()(const Logits& o) const { return {o.weight, o.bias}; }
   std::vector<Weight> operator()(const Pool& o) const { return {o.classifier, o.bias}; }

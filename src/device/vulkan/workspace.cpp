@@ -36,6 +36,7 @@ struct Measure {
   void operator()(const Norm&) const {}
   void operator()(const Linear& o) const { round(o.in.cols, rows, {o.weight}, rows > 1); }
   void operator()(const Combine&) const {}
+  void operator()(const Carries auto&) const {}  // refused
   void operator()(const Gated& o) const { round(o.in.cols, rows, {o.gate, o.up}, rows > 1); }
   void operator()(const Qkv& o) const {
     round(o.in.cols, rows, {o.wq, o.wk, o.wv}, rows > 1);

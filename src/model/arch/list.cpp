@@ -6,6 +6,7 @@ namespace hearth {
 
 std::span<const Architecture> architectures() {
   static const std::array all{
+      lfm2_architecture,
       llama_architecture,
       qwen2_architecture,
       qwen3_architecture,

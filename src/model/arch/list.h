@@ -4,6 +4,7 @@
 
 namespace hearth {
 
+extern const Architecture lfm2_architecture;
 extern const Architecture llama_architecture;
 extern const Architecture qwen2_architecture;
 extern const Architecture qwen3_architecture;
