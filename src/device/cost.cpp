@@ -68,6 +68,14 @@ struct Counter {
     return {weight_bytes(program, o.kernel) + weight_bytes(program, o.bias) + state_bytes(o.state),
             step.rows * kernel.rows * (2 * kernel.cols + factors)};
   }
+  Cost operator()(const Scan& o) const {
+    Cost c = of(o.project);
+    c.bytes += weight_bytes(program, o.step_bias) + weight_bytes(program, o.a) +
+               weight_bytes(program, o.skip) + state_bytes(o.state);
+    // A decay, two multiplications and additions per number of the state; the exponential counts as one.
+    c.flops += uint64_t{step.rows} * o.out.cols * o.states * (o.each_state ? 7 : 5);
+    return c;
+  }
   Cost operator()(const Combine& o) const { return {0, uint64_t{3} * step.rows * o.in.cols}; }
   Cost operator()(const Logits& o) const {
     return step.wanted == 0 ? Cost{} : product(program, o.weight, step.wanted);

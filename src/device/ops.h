@@ -53,11 +53,13 @@ struct Embed {
   float scale = 1;
 };
 
+// parts: the row is that many equal pieces, each normalised by itself; gain and bias have all columns.
 struct Norm {
   Act in, out;
   Weight gain, bias;
   NormKind kind = NormKind::rms;
   float eps = 0;
+  uint32_t parts = 1;
 };
 
 // out = act(scale · in·Wᵀ + bias) + residual. out may take the residual's place in memory.
@@ -143,6 +145,28 @@ struct ShortConv {
   StateRef state;
 };
 
+// Columns of an activation, from number `at` on.
+struct Columns {
+  Act act;
+  uint32_t at = 0;
+};
+
+// Selective scan along each sequence (Gu and Dao 2023, "Mamba"; Dao and Gu 2024 with heads): a head has
+// `size` columns of x and of out, and heads share b and c in equal groups, one after the other.
+//   time[t][h] = softplus(step[t]·projectᵀ + step_bias)[h]; without `project` the heads' own column of step
+//   S[t][i][n] = e^(time·a[h][n]) · S[t − 1][i][n] + time · x[t][i] · b[t][n],  n < states
+//   out[t][i] = (Σ_n S[t][i][n] · c[t][n] + skip[h] · x[t][i]) · silu(gate[t][i])
+// a: [heads × states], or [heads] where a head forgets all alike (each_state false). State: S,
+// [cols][states].
+struct Scan {
+  Columns x, b, c, step, gate;
+  Act out;
+  Weight project, step_bias, a, skip;
+  uint32_t heads = 0, size = 1, groups = 1, states = 0;
+  bool each_state = true;
+  StateRef state;
+};
+
 // out = a · in + b · other (other may be none).
 struct Combine {
   Act in, other, out;
@@ -173,8 +197,8 @@ struct Transfer {
   uint32_t slot = 0;    // which of the step's host copies
 };
 
-using Op = std::variant<Embed, Norm, Linear, Qkv, Attend, Gated, Route, Experts, ShortConv, Combine, Logits,
-                        Pool, Transfer>;
+using Op = std::variant<Embed, Norm, Linear, Qkv, Attend, Gated, Route, Experts, ShortConv, Scan, Combine,
+                        Logits, Pool, Transfer>;
 
 // Operations that carry a state.
 template <class O>

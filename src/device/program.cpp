@@ -1,5 +1,8 @@
 #include "device/program.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 namespace hearth {
 namespace {
 
@@ -9,6 +12,16 @@ struct Match : F... {
 };
 template <class... F>
 Match(F...) -> Match<F...>;
+
+// Each activation once; the builder has seen to it that there is room.
+Operands distinct(std::initializer_list<Act> acts, Act out) noexcept {
+  Operands o{{}, out, {}};
+  uint32_t n = 0;
+  for (const Act& a : acts) {
+    if (std::find(o.in, o.in + n, a) == o.in + n && n < most_inputs) o.in[n++] = a;
+  }
+  return o;
+}
 
 }  // namespace
 
@@ -23,6 +36,7 @@ std::string_view kind_name(const Op& op) noexcept {
                         [](const Route&) { return "Route"; },
                         [](const Experts&) { return "Experts"; },
                         [](const ShortConv&) { return "ShortConv"; },
+                        [](const Scan&) { return "Scan"; },
                         [](const Combine&) { return "Combine"; },
                         [](const Logits&) { return "Logits"; },
                         [](const Pool&) { return "Pool"; },
@@ -59,6 +73,9 @@ Operands operands(const Op& op) noexcept {
                         },
                         [](const ShortConv& o) {
                           return Operands{{o.in}, o.out, {}};
+                        },
+                        [](const Scan& o) {
+                          return distinct({o.x.act, o.b.act, o.c.act, o.step.act, o.gate.act}, o.out);
                         },
                         [](const Combine& o) {
                           return Operands{{o.in, o.other}, o.out, o.in};
@@ -98,6 +115,9 @@ std::vector<Weight> weights_of(const Op& op) {
           },
           [](const ShortConv& o) {
             return List{o.kernel, o.bias};
+          },
+          [](const Scan& o) {
+            return List{o.project, o.step_bias, o.a, o.skip};
           },
           [](const Combine&) { return List{}; },
           [](const Logits& o) {

@@ -56,9 +56,12 @@ struct Program {
 // Name of an operation's kind: "Qkv".
 std::string_view kind_name(const Op& op) noexcept;
 
+// Activations that an operation reads at most.
+inline constexpr uint32_t most_inputs = 4;
+
 // The activations an operation reads and the one it writes (id 0 = none).
 struct Operands {
-  Act in[3];
+  Act in[most_inputs];
   Act out;
   Act in_place;  // an operand whose memory `out` may take when nobody needs it later
 };

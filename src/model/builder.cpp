@@ -38,6 +38,13 @@ void Builder::expect_weight(Weight w, const Shape& shape) const {
               "report this model");
 }
 
+// As many values, in whatever shape.
+void Builder::expect_values(Weight w, uint64_t count) const {
+  if (!w) return;
+  const WeightInfo& found = program_.weights[w.id - 1];
+  if (found.shape.values() != count) expect_weight(w, {1, count, 1});
+}
+
 // x has columns up to `end`.
 void Builder::expect_columns(Act x, uint64_t end, const char* where) const {
   if (end <= x.cols) return;
@@ -66,9 +73,10 @@ Act Builder::embed(const LinearW& table, float scale) {
   return out;
 }
 
-Act Builder::norm(Act x, const NormW& w, NormKind kind, float eps) {
+Act Builder::norm(Act x, const NormW& w, NormKind kind, float eps, uint32_t parts) {
+  if (parts == 0 || x.cols % parts != 0) expect({0, x.cols / std::max(1U, parts) * parts}, x.cols, "norm");
   const Act out = fresh(x.cols);
-  push(Norm{x, out, w.gain, w.bias, kind, eps});
+  push(Norm{x, out, w.gain, w.bias, kind, eps, parts});
   return out;
 }
 
@@ -114,6 +122,25 @@ Act Builder::short_conv(Act x, const ShortConvW& w, const ShortConvSpec& spec, S
   expect_state(state, uint64_t{w.taps - 1} * w.channels, "convolution");
   const Act out = fresh(w.channels);
   push(ShortConv{x, out, w.kernel, w.bias, spec.at, spec.pre, spec.post, spec.act, state});
+  return out;
+}
+
+Act Builder::scan(const ScanInputs& in, const ScanW& w, StateRef state) {
+  const uint32_t cols = w.heads * w.size;
+  const bool each_state = program_.weights[w.a.id - 1].shape.cols != 1;
+  expect_columns(in.x.act, uint64_t{in.x.at} + cols, "scan");
+  expect_columns(in.gate.act, uint64_t{in.gate.at} + cols, "gate of the scan");
+  expect_columns(in.b.act, in.b.at + uint64_t{w.groups} * w.states, "scan");
+  expect_columns(in.c.act, in.c.at + uint64_t{w.groups} * w.states, "scan");
+  expect_columns(in.step.act, uint64_t{in.step.at} + (w.project ? w.project.in : w.heads), "time step");
+  // Heads of one channel are scanned many at a time, with the same b and c.
+  expect_weight(w.a, {w.heads, each_state && w.size == 1 && w.groups == 1 ? w.states : 1, 1});
+  expect_values(w.step_bias, w.heads);
+  expect_values(w.skip, w.heads);
+  expect_state(state, uint64_t{cols} * w.states, "scan");
+  const Act out = fresh(cols);
+  push(Scan{in.x, in.b, in.c, in.step, in.gate, out, w.project.weight, w.step_bias, w.a, w.skip, w.heads,
+            w.size, w.groups, w.states, each_state, state});
   return out;
 }
 

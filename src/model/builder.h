@@ -46,6 +46,19 @@ struct ShortConvSpec {
   Act1 act = Act1::none;
 };
 
+// The weights of a selective scan, and its sizes (Scan). `project`: from a time step of few columns to all
+// heads.
+struct ScanW {
+  LinearW project;
+  Weight step_bias, a, skip;
+  uint32_t heads = 0, size = 1, groups = 1, states = 0;
+};
+
+// Where a scan finds what it reads.
+struct ScanInputs {
+  Columns x, b, c, step, gate;
+};
+
 // What an architecture file talks to: one call per step of the paper, each appends an operation. Widths are
 // checked here; a mismatch is a fault of the architecture file and throws Error(bug) naming the layer.
 class Builder {
@@ -56,12 +69,14 @@ class Builder {
   void at_layer(uint16_t layer) { layer_ = layer; }
 
   Act embed(const LinearW& table, float scale = 1);
-  Act norm(Act x, const NormW& w, NormKind kind, float eps);
+  // parts: of the row, each normalised by itself.
+  Act norm(Act x, const NormW& w, NormKind kind, float eps, uint32_t parts = 1);
   Act linear(Act x, const LinearW& w, Act residual = {}, Act1 act = Act1::none);
   Act qkv(Act x, const QkvW& w, const HeadShape& heads, KvRef kv);
   Act attend(Act q, KvRef kv, const AttendSpec& spec);
   Act gated(Act x, const GatedW& w, Act1 act);
   Act short_conv(Act x, const ShortConvW& w, const ShortConvSpec& spec, StateRef state);
+  Act scan(const ScanInputs& in, const ScanW& w, StateRef state);
   Act experts(Act x, const ExpertsW& w, Act residual, Act1 act);
   void logits(Act x, const LinearW& w, float scale = 1, float soft_cap = 0);
   void pool(Act x, PoolKind kind, const LinearW& classifier = {});
@@ -72,6 +87,7 @@ class Builder {
   Act fresh(uint32_t cols);
   void expect(Act x, uint32_t cols, const char* where) const;
   void expect_weight(Weight w, const Shape& shape) const;
+  void expect_values(Weight w, uint64_t count) const;
   void expect_columns(Act x, uint64_t end, const char* where) const;
   void expect_state(StateRef state, uint64_t floats, const char* where) const;
   void push(Op op);

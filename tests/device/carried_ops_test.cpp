@@ -74,6 +74,96 @@ TEST(CarriedOperations, ShortConvWithAllThatGoesWithIt) {
   }
 }
 
+struct Scanning {
+  uint32_t heads, size, groups, states, low;  // low: columns of a projected time step; 0: no projection
+};
+
+void check_scan(const Way& way, const Scanning& c) {
+  Rig rig(way.set, way.threads);
+  constexpr uint32_t rows = 19;
+  const uint32_t cols = c.heads * c.size, shared = c.groups * c.states;
+  const bool each_state = c.size == 1;
+  rig.program.caches = {{2, 0, 0, 0, 0, uint64_t{cols} * c.states}};
+  const uint32_t width = (2 * cols + 2 * shared + std::max(c.low, c.heads) + 4 + 31) / 32 * 32;
+  const Act in = rig.act(width), y = rig.act(cols);
+  const Weight table = rig.weight(rows, width);
+  Scan o;
+  o.x = {in, 3};
+  o.gate = {in, 3 + cols};
+  o.b = {in, 3 + 2 * cols};
+  o.c = {in, 3 + 2 * cols + shared};
+  o.step = {in, 3 + 2 * cols + 2 * shared};
+  o.out = y;
+  if (c.low != 0) o.project = rig.weight(c.heads, c.low, 0.3F, 0, 1, DType::f16);
+  o.step_bias = rig.weight(1, c.heads);
+  o.a = rig.weight(c.heads, each_state ? c.states : 1, 0.3F, -1);
+  o.skip = rig.weight(1, c.heads);
+  o.heads = c.heads;
+  o.size = c.size;
+  o.groups = c.groups;
+  o.states = c.states;
+  o.each_state = each_state;
+  o.state = {0, 1};
+  rig.push(Embed{in, table, 1});
+  rig.push(o);
+  rig.push(Pool{y, PoolKind::none, {}, {}, cols});
+  const Matrix v = rig.matrix(table), a = rig.matrix(o.a), bias = rig.matrix(o.step_bias),
+               skip = rig.matrix(o.skip);
+  const Matrix project = c.low != 0 ? rig.matrix(o.project) : Matrix{};
+  Matrix wanted(rows, std::vector<double>(cols)), state(cols, std::vector<double>(c.states));
+  for (uint32_t t = 0; t < rows; ++t) {
+    for (uint32_t i = 0; i < cols; ++i) {
+      const uint32_t h = i / c.size, g = h / (c.heads / c.groups) * c.states;
+      double step = bias[0][h] + (c.low == 0 ? v[t][o.step.at + h] : 0);
+      for (uint32_t k = 0; k < c.low; ++k) step += project[h][k] * v[t][o.step.at + k];
+      const double time = std::log1p(std::exp(step)), x = v[t][o.x.at + i];
+      double sum = skip[0][h] * x;
+      for (uint32_t n = 0; n < c.states; ++n) {
+        double& s = state[i][n];
+        s = s * std::exp(time * a[h][each_state ? n : 0]) + time * x * v[t][o.b.at + g + n];
+        sum += s * v[t][o.c.at + g + n];
+      }
+      wanted[t][i] = sum * silu(v[t][o.gate.at + i]);
+    }
+  }
+  expect_in_every_division(rig, wanted, 2e-5);
+}
+
+TEST(CarriedOperations, ScanOfChannelsAndOfHeads) {
+  for (const Way& way : ways) {
+    check_scan(way, {70, 1, 1, 16, 12});
+    check_scan(way, {9, 1, 1, 5, 0});
+    check_scan(way, {6, 8, 3, 24, 0});
+    check_scan(way, {4, 5, 1, 33, 7});
+  }
+}
+
+TEST(CarriedOperations, NormsOfParts) {
+  for (const Way& way : ways) {
+    for (const NormKind kind : {NormKind::rms, NormKind::layer}) {
+      Rig rig(way.set, way.threads);
+      const Act x = rig.act(96), y = rig.act(96);
+      const Weight table = rig.weight(40, 96), gain = rig.weight(1, 96, 0.1F, 1), bias = rig.weight(1, 96);
+      rig.push(Embed{x, table, 1});
+      rig.push(Norm{x, y, gain, bias, kind, 1e-5F, 3});
+      rig.push(Pool{y, PoolKind::none, {}, {}, 96});
+      const Matrix in = rig.matrix(table);
+      Matrix wanted(37, std::vector<double>(96));
+      for (size_t r = 0; r < 37; ++r) {
+        for (size_t part = 0; part < 96; part += 32) {
+          double mean = 0, square = 0;
+          for (size_t i = 0; i < 32; ++i) mean += kind == NormKind::layer ? in[r][part + i] / 32 : 0;
+          for (size_t i = 0; i < 32; ++i) square += std::pow(in[r][part + i] - mean, 2) / 32;
+          for (size_t i = part; i < part + 32; ++i)
+            wanted[r][i] = (in[r][i] - mean) / std::sqrt(square + 1e-5) * rig.matrix(gain)[0][i] +
+                           rig.matrix(bias)[0][i];
+        }
+      }
+      expect_near(rig.run(37), wanted, 1e-5);
+    }
+  }
+}
+
 TEST(CarriedOperations, AStateCountsAsBytesOfItsSequences) {
   Program p;
   p.caches = {{4, 0, 0, 0, 0, 200}};

@@ -50,5 +50,89 @@ TEST(CpuKernelsState, Convolve) {
   });
 }
 
+TEST(CpuKernelsState, Softplus) {
+  Random random(22);
+  for_every_set([&](const StateKernels& k) {
+    for (const uint32_t n : lengths) {
+      Guarded<float> x(n), bias(n), out(n);
+      random.fill(x, -40.0F, 40.0F);
+      random.fill(bias);
+      k.softplus(x.data(), bias.data(), n, out.data());
+      for (uint32_t i = 0; i < n; ++i) {
+        const double v = double{x[i]} + bias[i];
+        const double expected = std::max(v, 0.0) + std::log1p(std::exp(-std::fabs(v)));
+        // The sum's own rounding moves the result by as much, for negative ones relative to it; and a few
+        // units.
+        ASSERT_NEAR(out[i], expected, (std::fabs(v) + 8) * unit * expected) << v;
+      }
+      k.softplus(x.data(), bias.data(), n, x.data());
+      for (uint32_t i = 0; i < n; ++i) ASSERT_EQ(x[i], out[i]) << "in place";
+    }
+    const float far[] = {-200.0F, -100.0F, 0.0F, 200.0F, 3e38F}, none[5] = {};
+    float out[5];
+    k.softplus(far, none, 5, out);
+    EXPECT_NEAR(out[0], 0, 1e-40);
+    EXPECT_NEAR(out[2], std::log(2.0), 1e-7);
+    EXPECT_EQ(out[3], 200.0F);
+    EXPECT_EQ(out[4], 3e38F);
+  });
+}
+
+struct Scanned {
+  Guarded<float> s, a, time, x, b, c, y;
+  std::vector<float> before;
+
+  Scanned(Random& random, uint32_t states, uint32_t n)
+      : s(size_t{states} * n), a(size_t{states} * n), time(n), x(n), b(states), c(states), y(n) {
+    random.fill(s);
+    random.fill(a, -3.0F, -0.1F);
+    random.fill(time, 0.001F, 2.0F);
+    random.fill(x);
+    random.fill(b);
+    random.fill(c);
+    before.assign(s.begin(), s.end());
+  }
+
+  // decay(i, k): what is left of a number.
+  template <class Decay>
+  void expect(uint32_t states, uint32_t n, Decay decay, bool one_time) const {
+    for (uint32_t i = 0; i < n; ++i) {
+      double sum = 0, size = 0;
+      for (uint32_t k = 0; k < states; ++k) {
+        const double kept = decay(i, k) * before[size_t{i} * states + k];
+        const double added = double{time[one_time ? 0 : i]} * x[i] * b[k];
+        ASSERT_NEAR(s[size_t{i} * states + k], kept + added, 8 * unit * (std::fabs(kept) + std::fabs(added)));
+        sum += (kept + added) * c[k];
+        size += (std::fabs(kept) + std::fabs(added)) * std::fabs(c[k]);
+      }
+      ASSERT_NEAR(y[i], sum, (states / 8.0 + 12) * unit * size) << i << " of " << n << ", " << states;
+    }
+  }
+};
+
+TEST(CpuKernelsState, Scan) {
+  Random random(23);
+  for_every_set([&](const StateKernels& k) {
+    for (const uint32_t states : {1U, 7U, 8U, 16U, 17U, 64U, 128U, 131U}) {
+      for (const uint32_t n : {1U, 3U, 64U}) {
+        Scanned each(random, states, n);
+        k.scan(each.s.data(), each.a.data(), each.time.data(), each.x.data(), each.b.data(), each.c.data(),
+               states, n, each.y.data());
+        each.expect(
+            states, n,
+            [&](uint32_t i, uint32_t s) {
+              return std::exp(double{each.time[i]} * each.a[size_t{i} * states + s]);
+            },
+            false);
+        Scanned all(random, states, n);
+        k.scan_head(all.s.data(), 0.7F, all.time[0], all.x.data(), all.b.data(), all.c.data(), states, n,
+                    all.y.data());
+        all.expect(
+            states, n, [](uint32_t, uint32_t) { return double{0.7F}; }, true);
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace hearth::test

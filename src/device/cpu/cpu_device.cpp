@@ -97,6 +97,14 @@ struct Judge {
       return Refusal{"taps", fmt::format("a convolution over {} tokens, {} at most", taps, most_taps)};
     return vectors(o.kernel, o.bias);
   }
+  std::optional<Refusal> operator()(const Scan& o) const {
+    // Read row by row, whatever its columns.
+    if (o.project) {
+      const WeightInfo& w = program.weights[o.project.id - 1];
+      if (type_info(w.type).decode == nullptr) return refuse_weight(program, o.project);
+    }
+    return vectors(o.step_bias, o.a, o.skip);
+  }
   std::optional<Refusal> operator()(const Logits& o) const {
     auto r = matrices(o.weight);
     return r ? r : vectors(o.bias);

@@ -35,6 +35,8 @@ struct LoadedWeight {
 
 // Tokens that a convolution may see.
 inline constexpr uint32_t most_taps = 16;
+// Heads of a single channel that a thread scans together.
+inline constexpr uint32_t scan_heads = 64;
 
 // Keys and values of one cache group: per layer a run of pages, in each page the keys [kv head][token][k
 // row], then the values [kv head][token][v row].

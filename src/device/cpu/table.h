@@ -135,6 +135,15 @@ struct StateKernels {
   // out[i] = Σ_k kernel[k·n + i] · rows[k][i] + bias[i], k < taps; bias may be null.
   void (*convolve)(const float* const* rows, const float* kernel, const float* bias, uint32_t taps,
                    uint32_t n, float* out);
+  // out[i] = log(1 + e^(x[i] + bias[i])); in place allowed.
+  void (*softplus)(const float* x, const float* bias, uint32_t n, float* out);
+  // One token of a selective scan, s: [n][states]:
+  //   s[i][k] = e^(time[i]·a[i][k]) · s[i][k] + time[i]·x[i] · b[k];  y[i] = Σ_k s[i][k] · c[k]
+  void (*scan)(float* s, const float* a, const float* time, const float* x, const float* b, const float* c,
+               uint32_t states, uint32_t n, float* y);
+  // The same where all forget alike: s[i][k] = decay · s[i][k] + time·x[i] · b[k].
+  void (*scan_head)(float* s, float decay, float time, const float* x, const float* b, const float* c,
+                    uint32_t states, uint32_t n, float* y);
 };
 
 // The limit of a set's products: its fastest instruction on registers alone. `operations` counts the

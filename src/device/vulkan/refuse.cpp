@@ -79,7 +79,11 @@ struct Judge {
 
   // Rows of the table are decoded by the CPU, which knows every type.
   std::optional<Refusal> operator()(const Embed&) const { return std::nullopt; }
-  std::optional<Refusal> operator()(const Norm& o) const { return vectors(o.gain, o.bias); }
+  std::optional<Refusal> operator()(const Norm& o) const {
+    if (o.parts != 1)
+      return Refusal{"parts", fmt::format("there is no shader for norms of rows in {} parts", o.parts)};
+    return vectors(o.gain, o.bias);
+  }
   std::optional<Refusal> operator()(const Combine&) const { return std::nullopt; }
   std::optional<Refusal> operator()(const Carries auto& o) const {
     return Refusal{

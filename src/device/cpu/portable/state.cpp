@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cmath>
+
 #include "device/cpu/portable/kernels.h"
 
 namespace hearth::cpu::portable {
@@ -12,8 +15,37 @@ void convolve(const float* const* rows, const float* kernel, const float* bias, 
   }
 }
 
+void softplus(const float* x, const float* bias, uint32_t n, float* out) {
+  for (uint32_t i = 0; i < n; ++i) {
+    const double v = double{x[i]} + double{bias[i]};
+    out[i] = static_cast<float>(std::max(v, 0.0) + std::log1p(std::exp(-std::fabs(v))));
+  }
+}
+
+void scan(float* s, const float* a, const float* time, const float* x, const float* b, const float* c,
+          uint32_t states, uint32_t n, float* y) {
+  for (uint32_t i = 0; i < n; ++i, s += states, a += states) {
+    y[i] = 0.0F;
+    for (uint32_t k = 0; k < states; ++k) {
+      s[k] = std::exp(time[i] * a[k]) * s[k] + time[i] * x[i] * b[k];
+      y[i] += s[k] * c[k];
+    }
+  }
+}
+
+void scan_head(float* s, float decay, float time, const float* x, const float* b, const float* c,
+               uint32_t states, uint32_t n, float* y) {
+  for (uint32_t i = 0; i < n; ++i, s += states) {
+    y[i] = 0.0F;
+    for (uint32_t k = 0; k < states; ++k) {
+      s[k] = decay * s[k] + time * x[i] * b[k];
+      y[i] += s[k] * c[k];
+    }
+  }
+}
+
 }  // namespace
 
-const StateKernels state = {convolve};
+const StateKernels state = {convolve, softplus, scan, scan_head};
 
 }  // namespace hearth::cpu::portable
