@@ -76,6 +76,12 @@ struct Counter {
     c.flops += uint64_t{step.rows} * o.out.cols * o.states * (o.each_state ? 7 : 5);
     return c;
   }
+  Cost operator()(const Delta& o) const {
+    // Read against k, brought forward, read against q: seven operations per number of the state.
+    return {weight_bytes(program, o.alpha_bias) + weight_bytes(program, o.a) + weight_bytes(program, o.gain) +
+                state_bytes(o.state),
+            uint64_t{7} * step.rows * o.out.cols * o.size};
+  }
   Cost operator()(const Combine& o) const { return {0, uint64_t{3} * step.rows * o.in.cols}; }
   Cost operator()(const Logits& o) const {
     return step.wanted == 0 ? Cost{} : product(program, o.weight, step.wanted);

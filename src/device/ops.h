@@ -72,7 +72,8 @@ struct Linear {
 };
 
 // Projects to q, k, v; normalises each head (where there is a gain); rotates q and k by Program::ropes[rope];
-// writes k and v into the pages of kv. q: [rows × q_heads·k_size].
+// writes k and v into the pages of kv. q: [rows × q_heads·k_size]. gated: wq has for each head the rows of
+// its query and then those of a gate, which goes into q as it is: [rows × q_heads·2·k_size].
 struct Qkv {
   Act in, q;
   Weight wq, wk, wv, bq, bk, bv, q_norm, k_norm;
@@ -81,6 +82,7 @@ struct Qkv {
   uint32_t rope = 0;
   KvRef kv;
   HeadShape heads;
+  bool gated = false;
 };
 
 // Which positions a query sees. window 0 = all; causal: none after its own.
@@ -101,6 +103,8 @@ struct Attend {
   // The softmax's maximum is known before the first value is added: the scores are computed twice, and
   // nothing is rescaled on the way (OLLAMA_FLASH_ATTENTION=0). Otherwise a running softmax.
   bool two_pass = false;
+  // q holds a gate behind each query (Qkv::gated): out ∘ σ(gate), for heads of k_size = v_size.
+  bool gated = false;
 };
 
 // out = act(in·gateᵀ) ∘ (in·upᵀ)
@@ -167,6 +171,24 @@ struct Scan {
   StateRef state;
 };
 
+// Gated delta rule along each sequence (Yang et al. 2024, "Gated Delta Networks"): heads of `size` columns
+// share key heads of as many, a state S [size of v × size of k] each.
+//   k̂, q̂ = k, q of the key head, divided by their length (eps at least)
+//   decay = e^(a[h] · softplus(alpha[t][h] + alpha_bias[h])), rate = σ(beta[t][h])
+//   S[t] = decay · S[t − 1] + rate · (v[t] − decay · S[t − 1]·k̂[t]) ⊗ k̂[t]
+//   out[t] = rms(S[t]·q̂[t] / √size, eps) · gain · silu(gate[t]), each head for itself
+// turns: head h has key head h mod key_heads; else key heads have equal groups, one after the other. gain:
+// [size]. State: [heads][size of v][size of k].
+struct Delta {
+  Columns q, k, v, alpha, beta, gate;
+  Act out;
+  Weight alpha_bias, a, gain;
+  uint32_t heads = 0, key_heads = 1, size = 0;
+  bool turns = false;
+  float eps = 0;
+  StateRef state;
+};
+
 // out = a · in + b · other (other may be none).
 struct Combine {
   Act in, other, out;
@@ -197,8 +219,8 @@ struct Transfer {
   uint32_t slot = 0;    // which of the step's host copies
 };
 
-using Op = std::variant<Embed, Norm, Linear, Qkv, Attend, Gated, Route, Experts, ShortConv, Scan, Combine,
-                        Logits, Pool, Transfer>;
+using Op = std::variant<Embed, Norm, Linear, Qkv, Attend, Gated, Route, Experts, ShortConv, Scan, Delta,
+                        Combine, Logits, Pool, Transfer>;
 
 // Operations that carry a state.
 template <class O>

@@ -37,6 +37,7 @@ std::string_view kind_name(const Op& op) noexcept {
                         [](const Experts&) { return "Experts"; },
                         [](const ShortConv&) { return "ShortConv"; },
                         [](const Scan&) { return "Scan"; },
+                        [](const Delta&) { return "Delta"; },
                         [](const Combine&) { return "Combine"; },
                         [](const Logits&) { return "Logits"; },
                         [](const Pool&) { return "Pool"; },
@@ -46,51 +47,55 @@ std::string_view kind_name(const Op& op) noexcept {
 }
 
 Operands operands(const Op& op) noexcept {
-  return std::visit(Match{
-                        [](const Embed& o) {
-                          return Operands{{}, o.out, {}};
-                        },
-                        [](const Norm& o) {
-                          return Operands{{o.in}, o.out, {}};
-                        },
-                        [](const Linear& o) {
-                          return Operands{{o.in, o.residual}, o.out, o.residual};
-                        },
-                        [](const Qkv& o) {
-                          return Operands{{o.in}, o.q, {}};
-                        },
-                        [](const Attend& o) {
-                          return Operands{{o.q}, o.out, {}};
-                        },
-                        [](const Gated& o) {
-                          return Operands{{o.in}, o.out, {}};
-                        },
-                        [](const Route& o) {
-                          return Operands{{o.in}, o.out, {}};
-                        },
-                        [](const Experts& o) {
-                          return Operands{{o.in, o.route, o.residual}, o.out, o.residual};
-                        },
-                        [](const ShortConv& o) {
-                          return Operands{{o.in}, o.out, {}};
-                        },
-                        [](const Scan& o) {
-                          return distinct({o.x.act, o.b.act, o.c.act, o.step.act, o.gate.act}, o.out);
-                        },
-                        [](const Combine& o) {
-                          return Operands{{o.in, o.other}, o.out, o.in};
-                        },
-                        [](const Logits& o) {
-                          return Operands{{o.in}, {}, {}};
-                        },
-                        [](const Pool& o) {
-                          return Operands{{o.in}, {}, {}};
-                        },
-                        [](const Transfer& o) {
-                          return Operands{{o.in}, o.out, {}};
-                        },
-                    },
-                    op);
+  return std::visit(
+      Match{
+          [](const Embed& o) {
+            return Operands{{}, o.out, {}};
+          },
+          [](const Norm& o) {
+            return Operands{{o.in}, o.out, {}};
+          },
+          [](const Linear& o) {
+            return Operands{{o.in, o.residual}, o.out, o.residual};
+          },
+          [](const Qkv& o) {
+            return Operands{{o.in}, o.q, {}};
+          },
+          [](const Attend& o) {
+            return Operands{{o.q}, o.out, {}};
+          },
+          [](const Gated& o) {
+            return Operands{{o.in}, o.out, {}};
+          },
+          [](const Route& o) {
+            return Operands{{o.in}, o.out, {}};
+          },
+          [](const Experts& o) {
+            return Operands{{o.in, o.route, o.residual}, o.out, o.residual};
+          },
+          [](const ShortConv& o) {
+            return Operands{{o.in}, o.out, {}};
+          },
+          [](const Scan& o) {
+            return distinct({o.x.act, o.b.act, o.c.act, o.step.act, o.gate.act}, o.out);
+          },
+          [](const Delta& o) {
+            return distinct({o.q.act, o.k.act, o.v.act, o.alpha.act, o.beta.act, o.gate.act}, o.out);
+          },
+          [](const Combine& o) {
+            return Operands{{o.in, o.other}, o.out, o.in};
+          },
+          [](const Logits& o) {
+            return Operands{{o.in}, {}, {}};
+          },
+          [](const Pool& o) {
+            return Operands{{o.in}, {}, {}};
+          },
+          [](const Transfer& o) {
+            return Operands{{o.in}, o.out, {}};
+          },
+      },
+      op);
 }
 
 std::vector<Weight> weights_of(const Op& op) {
@@ -118,6 +123,9 @@ std::vector<Weight> weights_of(const Op& op) {
           },
           [](const Scan& o) {
             return List{o.project, o.step_bias, o.a, o.skip};
+          },
+          [](const Delta& o) {
+            return List{o.alpha_bias, o.a, o.gain};
           },
           [](const Combine&) { return List{}; },
           [](const Logits& o) {

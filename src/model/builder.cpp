@@ -90,20 +90,22 @@ Act Builder::linear(Act x, const LinearW& w, Act residual, Act1 act) {
 
 Act Builder::qkv(Act x, const QkvW& w, const HeadShape& heads, KvRef kv) {
   expect(x, w.q.in, "q projection");
-  const Act q = fresh(heads.q_heads * heads.k_size);
+  const Act q = fresh(heads.q_heads * heads.k_size * (w.gated ? 2 : 1));
+  expect({0, q.cols}, w.q.out, "q projection");
   push(Qkv{x, q, w.q.weight, w.k.weight, w.v.weight, w.q.bias, w.k.bias, w.v.bias, w.q_norm.gain,
-           w.k_norm.gain, w.eps, w.q.scale, w.k.scale, w.v.scale, w.rope, kv, heads});
+           w.k_norm.gain, w.eps, w.q.scale, w.k.scale, w.v.scale, w.rope, kv, heads, w.gated});
   return q;
 }
 
 Act Builder::attend(Act q, KvRef kv, const AttendSpec& spec) {
-  expect(q, spec.heads.q_heads * spec.heads.k_size, "attention");
+  expect(q, spec.heads.q_heads * spec.heads.k_size * (spec.gated ? 2 : 1), "attention");
+  if (spec.gated) expect({0, spec.heads.v_size}, spec.heads.k_size, "gate of attention");
   if (spec.sinks) {
     const Shape& sinks = program_.weights[spec.sinks.id - 1].shape;
     expect({0, static_cast<uint32_t>(sinks.rows * sinks.cols)}, spec.heads.q_heads, "sinks");
   }
   const Act out = fresh(spec.heads.q_heads * spec.heads.v_size);
-  push(Attend{q, out, kv, spec.mask, spec.scale, spec.soft_cap, spec.heads, spec.sinks});
+  push(Attend{q, out, kv, spec.mask, spec.scale, spec.soft_cap, spec.heads, spec.sinks, false, spec.gated});
   return out;
 }
 
@@ -141,6 +143,24 @@ Act Builder::scan(const ScanInputs& in, const ScanW& w, StateRef state) {
   const Act out = fresh(cols);
   push(Scan{in.x, in.b, in.c, in.step, in.gate, out, w.project.weight, w.step_bias, w.a, w.skip, w.heads,
             w.size, w.groups, w.states, each_state, state});
+  return out;
+}
+
+Act Builder::delta(const DeltaInputs& in, const DeltaW& w, StateRef state) {
+  const uint32_t cols = w.heads * w.size, keys = w.key_heads * w.size;
+  expect_columns(in.q.act, uint64_t{in.q.at} + keys, "queries of the delta rule");
+  expect_columns(in.k.act, uint64_t{in.k.at} + keys, "keys of the delta rule");
+  expect_columns(in.v.act, uint64_t{in.v.at} + cols, "values of the delta rule");
+  expect_columns(in.gate.act, uint64_t{in.gate.at} + cols, "gate of the delta rule");
+  expect_columns(in.alpha.act, uint64_t{in.alpha.at} + w.heads, "delta rule");
+  expect_columns(in.beta.act, uint64_t{in.beta.at} + w.heads, "delta rule");
+  expect_values(w.alpha_bias, w.heads);
+  expect_values(w.a, w.heads);
+  expect_values(w.gain, w.size);
+  expect_state(state, uint64_t{cols} * w.size, "delta rule");
+  const Act out = fresh(cols);
+  push(Delta{in.q, in.k, in.v, in.alpha, in.beta, in.gate, out, w.alpha_bias, w.a, w.gain, w.heads,
+             w.key_heads, w.size, w.turns, w.eps, state});
   return out;
 }
 

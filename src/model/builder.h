@@ -14,7 +14,8 @@ struct QkvW {
   LinearW q, k, v;
   NormW q_norm, k_norm;
   float eps = 0;
-  uint32_t rope = 0;  // number of the model's rope table
+  uint32_t rope = 0;   // number of the model's rope table
+  bool gated = false;  // q has a gate behind each head
 };
 
 struct GatedW {
@@ -26,6 +27,7 @@ struct AttendSpec {
   MaskSpec mask;
   float scale = 1, soft_cap = 0;
   Weight sinks = {};  // [q_heads], see Attend
+  bool gated = false;
 };
 
 struct ExpertsW {
@@ -59,6 +61,19 @@ struct ScanInputs {
   Columns x, b, c, step, gate;
 };
 
+// The weights of a gated delta rule, and its sizes (Delta).
+struct DeltaW {
+  Weight alpha_bias, a, gain;
+  uint32_t heads = 0, key_heads = 1, size = 0;
+  bool turns = false;
+  float eps = 0;
+};
+
+// Where a delta rule finds what it reads.
+struct DeltaInputs {
+  Columns q, k, v, alpha, beta, gate;
+};
+
 // What an architecture file talks to: one call per step of the paper, each appends an operation. Widths are
 // checked here; a mismatch is a fault of the architecture file and throws Error(bug) naming the layer.
 class Builder {
@@ -77,6 +92,7 @@ class Builder {
   Act gated(Act x, const GatedW& w, Act1 act);
   Act short_conv(Act x, const ShortConvW& w, const ShortConvSpec& spec, StateRef state);
   Act scan(const ScanInputs& in, const ScanW& w, StateRef state);
+  Act delta(const DeltaInputs& in, const DeltaW& w, StateRef state);
   Act experts(Act x, const ExpertsW& w, Act residual, Act1 act);
   void logits(Act x, const LinearW& w, float scale = 1, float soft_cap = 0);
   void pool(Act x, PoolKind kind, const LinearW& classifier = {});

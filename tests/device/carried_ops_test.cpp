@@ -138,6 +138,94 @@ TEST(CarriedOperations, ScanOfChannelsAndOfHeads) {
   }
 }
 
+struct Remembering {
+  uint32_t heads, key_heads, size;
+  bool turns;
+};
+
+// Of one token and head: what the state says of the query, and the state brought forward.
+std::vector<double> remember(Matrix& state, std::vector<double> k, std::vector<double> q,
+                             const std::vector<double>& v, double decay, double rate) {
+  const auto normalise = [](std::vector<double>& x, double factor) {
+    double squares = 0;
+    for (const double value : x) squares += value * value;
+    for (double& value : x) value *= factor / std::sqrt(squares);
+  };
+  const size_t size = k.size();
+  normalise(k, 1);
+  normalise(q, 1 / std::sqrt(static_cast<double>(size)));
+  std::vector<double> out(size, 0.0);
+  for (size_t i = 0; i < size; ++i) {
+    double known = 0;
+    for (size_t j = 0; j < size; ++j) known += decay * state[i][j] * k[j];
+    for (size_t j = 0; j < size; ++j) {
+      state[i][j] = decay * state[i][j] + rate * (v[i] - known) * k[j];
+      out[i] += state[i][j] * q[j];
+    }
+  }
+  return out;
+}
+
+void check_delta(const Way& way, const Remembering& c) {
+  Rig rig(way.set, way.threads);
+  constexpr uint32_t rows = 17;
+  const uint32_t cols = c.heads * c.size, keys = c.key_heads * c.size;
+  rig.program.caches = {{2, 0, 0, 0, 0, uint64_t{cols} * c.size}};
+  const uint32_t width = (2 * keys + 2 * cols + 2 * c.heads + 5 + 31) / 32 * 32;
+  const Act in = rig.act(width), y = rig.act(cols);
+  const Weight table = rig.weight(rows, width);
+  Delta o;
+  o.q = {in, 5};
+  o.k = {in, 5 + keys};
+  o.v = {in, 5 + 2 * keys};
+  o.gate = {in, 5 + 2 * keys + cols};
+  o.alpha = {in, 5 + 2 * keys + 2 * cols};
+  o.beta = {in, 5 + 2 * keys + 2 * cols + c.heads};
+  o.out = y;
+  o.alpha_bias = rig.weight(1, c.heads);
+  o.a = rig.weight(1, c.heads, 0.3F, -1);
+  o.gain = rig.weight(1, c.size, 0.1F, 1);
+  o.heads = c.heads;
+  o.key_heads = c.key_heads;
+  o.size = c.size;
+  o.turns = c.turns;
+  o.eps = 1e-6F;
+  o.state = {0, 1};
+  rig.push(Embed{in, table, 1});
+  rig.push(o);
+  rig.push(Pool{y, PoolKind::none, {}, {}, cols});
+  const Matrix all = rig.matrix(table), gain = rig.matrix(o.gain);
+  Matrix wanted(rows);
+  std::vector<Matrix> state(c.heads, Matrix(c.size, std::vector<double>(c.size)));
+  for (uint32_t t = 0; t < rows; ++t) {
+    for (uint32_t h = 0; h < c.heads; ++h) {
+      const auto part = [&](const Columns& from, uint32_t head) {
+        const auto at = all[t].begin() + from.at + head * c.size;
+        return std::vector<double>(at, at + c.size);
+      };
+      const uint32_t key = c.turns ? h % c.key_heads : h / (c.heads / c.key_heads);
+      const double time = std::log1p(std::exp(all[t][o.alpha.at + h] + rig.matrix(o.alpha_bias)[0][h]));
+      const double rate = 1 / (1 + std::exp(-all[t][o.beta.at + h]));
+      auto out = remember(state[h], part(o.k, key), part(o.q, key), part(o.v, h),
+                          std::exp(rig.matrix(o.a)[0][h] * time), rate);
+      double squares = 0;
+      for (const double v : out) squares += v * v / c.size;
+      const auto gate = part(o.gate, h);
+      for (uint32_t i = 0; i < c.size; ++i)
+        wanted[t].push_back(out[i] / std::sqrt(squares + 1e-6) * gain[0][i] * silu(gate[i]));
+    }
+  }
+  expect_in_every_division(rig, wanted, 5e-5);
+}
+
+TEST(CarriedOperations, DeltaWithSharedKeys) {
+  for (const Way& way : ways) {
+    check_delta(way, {4, 2, 32, true});
+    check_delta(way, {6, 2, 17, false});
+    check_delta(way, {5, 5, 8, false});
+  }
+}
+
 TEST(CarriedOperations, NormsOfParts) {
   for (const Way& way : ways) {
     for (const NormKind kind : {NormKind::rms, NormKind::layer}) {

@@ -134,5 +134,55 @@ TEST(CpuKernelsState, Scan) {
   });
 }
 
+TEST(CpuKernelsState, Unit) {
+  Random random(24);
+  for_every_set([&](const StateKernels& k) {
+    for (const uint32_t n : lengths) {
+      Guarded<float> x(n), out(n);
+      random.fill(x);
+      double squares = 0;
+      for (const float v : x) squares += double{v} * v;
+      // An eps above the length takes its place.
+      for (const double eps : {1e-6, 1e3}) {
+        const double by = 0.25 / std::max(std::sqrt(squares), eps);
+        k.unit(x.data(), n, static_cast<float>(eps), 0.25F, out.data());
+        for (uint32_t i = 0; i < n; ++i)
+          ASSERT_NEAR(out[i], x[i] * by, (n / 16.0 + 8) * unit * std::fabs(x[i] * by)) << i << " of " << n;
+      }
+    }
+  });
+}
+
+TEST(CpuKernelsState, Delta) {
+  Random random(25);
+  for_every_set([&](const StateKernels& kernels) {
+    for (const uint32_t size : {1U, 7U, 16U, 31U, 64U, 128U, 129U}) {
+      for (const uint32_t n : {1U, 5U, 64U}) {
+        Guarded<float> s(size_t{n} * size), k(size), q(size), v(n), y(n);
+        for (Guarded<float>* values : {&s, &k, &q, &v}) random.fill(*values);
+        const std::vector<float> before(s.begin(), s.end());
+        const float decay = 0.8F, rate = 0.6F;
+        kernels.delta(s.data(), decay, rate, k.data(), q.data(), v.data(), size, n, y.data());
+        for (uint32_t i = 0; i < n; ++i) {
+          double known = 0, all = std::fabs(v[i]), read = 0, read_all = 0;
+          for (uint32_t j = 0; j < size; ++j) {
+            known += double{before[i * size + j]} * k[j];
+            all += std::fabs(double{before[i * size + j]} * k[j]);
+          }
+          const double change = double{rate} * (v[i] - double{decay} * known);
+          const double tolerance = (size / 8.0 + 12) * unit;
+          for (uint32_t j = 0; j < size; ++j) {
+            const double next = double{decay} * before[i * size + j] + change * k[j];
+            ASSERT_NEAR(s[i * size + j], next, tolerance * (1 + all)) << size << " " << i << " " << j;
+            read += next * q[j];
+            read_all += (std::fabs(next) + all) * std::fabs(q[j]);
+          }
+          ASSERT_NEAR(y[i], read, 2 * tolerance * read_all) << size << " " << i;
+        }
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace hearth::test

@@ -50,7 +50,7 @@ TEST(VulkanSplit, ScoresAreTheCpusWhicheverComesFirst) {
 // Operations that carry a state are refused, with the reason; the plan lays those layers on the CPU and says
 // so.
 TEST(VulkanSplit, LayersThatCarryAStateGoToTheCpu) {
-  for (const char* name : {"lfm2", "mamba", "mamba2"}) {
+  for (const char* name : {"lfm2", "mamba", "mamba2", "qwen35"}) {
     SCOPED_TRACE(name);
     const Reference r(fixture(name));
     const BoundModel bound = bind_model(r.file());

@@ -18,7 +18,7 @@ namespace {
 
 using Scores = std::vector<float>;
 
-const std::vector<std::string> models{"lfm2", "mamba", "mamba2"};
+const std::vector<std::string> models{"lfm2", "mamba", "mamba2", "qwen35"};
 
 std::vector<TokenId> tokens_of(uint32_t count, uint32_t salt) {
   std::vector<TokenId> t;

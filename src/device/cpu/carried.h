@@ -15,6 +15,11 @@ struct ColumnShare {
 };
 ColumnShare columns_of(const Step& step, uint32_t thread, uint32_t cols);
 
+// A row of an operation's input.
+inline const float* columns(const Step& step, const Columns& c, uint32_t row) {
+  return step.act(c.act) + uint64_t{row} * c.act.cols + c.at;
+}
+
 // What a sequence carries through a layer; slice: number of its slice in the step.
 float* state_of(const Step& step, StateRef state, size_t slice);
 

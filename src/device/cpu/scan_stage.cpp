@@ -29,10 +29,6 @@ class ScanStage final : public Stage {
     float* time;  // [rows of the step][count]
   };
 
-  static const float* columns(const Step& step, const Columns& c, uint32_t row) {
-    return step.act(c.act) + uint64_t{row} * c.act.cols + c.at;
-  }
-
   // How far each token takes the heads: softplus(step + bias).
   void time_steps(const Step& step, const Heads& h) const {
     if (op_.project) {

@@ -128,6 +128,8 @@ struct RowKernels {
   float (*exp_sum)(float* x, uint32_t n, float m);
   // Rotates pairs (x[i], x[i + pairs]) if split, else (x[2i], x[2i + 1]), by cos[i], sin[i], in place.
   void (*rope)(float* x, const float* cos, const float* sin, uint32_t pairs, bool split);
+  // out = σ(gate) · x; in place allowed.
+  void (*open)(const float* gate, const float* x, uint32_t n, float* out);
 };
 
 // What is carried from token to token.
@@ -144,6 +146,12 @@ struct StateKernels {
   // The same where all forget alike: s[i][k] = decay · s[i][k] + time·x[i] · b[k].
   void (*scan_head)(float* s, float decay, float time, const float* x, const float* b, const float* c,
                     uint32_t states, uint32_t n, float* y);
+  // out = factor · x / max(|x|, eps), by the Euclidean length.
+  void (*unit)(const float* x, uint32_t n, float eps, float factor, float* out);
+  // One token of the delta rule, s: [n][size]:
+  //   s[i] = decay · s[i]; s[i] += rate · (v[i] − s[i]·k) · k;  y[i] = s[i]·q
+  void (*delta)(float* s, float decay, float rate, const float* k, const float* q, const float* v,
+                uint32_t size, uint32_t n, float* y);
 };
 
 // The limit of a set's products: its fastest instruction on registers alone. `operations` counts the

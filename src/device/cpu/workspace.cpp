@@ -46,6 +46,7 @@ struct Needs {
     result(2 * program.weights[o.kernel.id - 1].shape.cols * o.out.cols);  // the kernel, and what it sees
   }
   void operator()(const Scan&) { result(rows * scan_heads); }
+  void operator()(const Delta& o) { result(2 * uint64_t{o.size}); }
   void operator()(const Logits& o) { input(o.in); }
   void operator()(const Pool& o) { input(o.in); }
   void operator()(const Route& o) { result(o.experts); }

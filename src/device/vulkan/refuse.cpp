@@ -99,13 +99,19 @@ struct Judge {
     auto r = matrices(o.gate, o.up);
     return r ? r : vectors(o.gate_bias, o.up_bias);
   }
+  std::optional<Refusal> gates(bool gated) const {
+    if (!gated) return std::nullopt;
+    return Refusal{"gates", "there is no shader for gates behind the queries of attention"};
+  }
   std::optional<Refusal> operator()(const Qkv& o) const {
+    if (auto r = gates(o.gated)) return r;
     if (auto r = matrices(o.wq, o.wk, o.wv)) return r;
     if (auto r = vectors(o.bq, o.bk, o.bv, o.q_norm, o.k_norm)) return r;
     if (auto r = refuse_head(o.heads.k_size, kv.k, "key")) return r;
     return refuse_head(o.heads.v_size, kv.v, "value");
   }
   std::optional<Refusal> operator()(const Attend& o) const {
+    if (auto r = gates(o.gated)) return r;
     if (auto r = refuse_head(o.heads.k_size, kv.k, "key")) return r;
     if (auto r = refuse_head(o.heads.v_size, kv.v, "value")) return r;
     return vectors(o.sinks);

@@ -6,8 +6,8 @@ namespace hearth {
 
 std::span<const Architecture> architectures() {
   static const std::array all{
-      lfm2_architecture,   llama_architecture, mamba_architecture,
-      mamba2_architecture, qwen2_architecture, qwen3_architecture,
+      lfm2_architecture,  llama_architecture, mamba_architecture,  mamba2_architecture,
+      qwen2_architecture, qwen3_architecture, qwen35_architecture,
   };
   return all;
 }

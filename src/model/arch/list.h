@@ -10,5 +10,6 @@ extern const Architecture mamba_architecture;
 extern const Architecture mamba2_architecture;
 extern const Architecture qwen2_architecture;
 extern const Architecture qwen3_architecture;
+extern const Architecture qwen35_architecture;
 
 }  // namespace hearth

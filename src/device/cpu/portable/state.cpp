@@ -44,8 +44,24 @@ void scan_head(float* s, float decay, float time, const float* x, const float* b
   }
 }
 
+void unit(const float* x, uint32_t n, float eps, float factor, float* out) {
+  double squares = 0.0;
+  for (uint32_t i = 0; i < n; ++i) squares += double{x[i]} * x[i];
+  const auto by = static_cast<float>(factor / std::max(std::sqrt(squares), double{eps}));
+  for (uint32_t i = 0; i < n; ++i) out[i] = x[i] * by;
+}
+
+void delta(float* s, float decay, float rate, const float* k, const float* q, const float* v, uint32_t size,
+           uint32_t n, float* y) {
+  for (uint32_t i = 0; i < n; ++i, s += size) {
+    const float change = rate * (v[i] - decay * dot(s, k, size));
+    for (uint32_t j = 0; j < size; ++j) s[j] = decay * s[j] + change * k[j];
+    y[i] = dot(s, q, size);
+  }
+}
+
 }  // namespace
 
-const StateKernels state = {convolve, softplus, scan, scan_head};
+const StateKernels state = {convolve, softplus, scan, scan_head, unit, delta};
 
 }  // namespace hearth::cpu::portable

@@ -69,7 +69,34 @@ void scan_head(float* s, float decay, float time, const float* x, const float* b
     scan_by([&](uint32_t, auto) { return all; }, s, time, x[i], b, c, states, y + i);
 }
 
-constexpr StateKernels state_kernels = {convolve, softplus_row, scan, scan_head};
+void unit(const float* x, uint32_t n, float eps, float factor, float* out) {
+  Floats squares = zero();
+  for_each(n, [&](uint32_t i, auto part) {
+    const Floats v = load(x + i, part);
+    squares = fma(v, v, squares);
+  });
+  const float length = _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(sum_lanes(squares))));
+  const Floats by = set1(factor / (length > eps ? length : eps));
+  for_each(n, [&](uint32_t i, auto part) { store(out + i, mul(load(x + i, part), by), part); });
+}
+
+void delta(float* s, float decay, float rate, const float* k, const float* q, const float* v, uint32_t size,
+           uint32_t n, float* y) {
+  const Floats kept = set1(decay);
+  for (uint32_t i = 0; i < n; ++i, s += size) {
+    Floats known = zero(), read = zero();
+    for_each(size, [&](uint32_t j, auto part) { known = fma(load(s + j, part), load(k + j, part), known); });
+    const Floats change = set1(rate * (v[i] - decay * sum_lanes(known)));
+    for_each(size, [&](uint32_t j, auto part) {
+      const Floats next = fma(load(k + j, part), change, mul(load(s + j, part), kept));
+      store(s + j, next, part);
+      read = fma(next, load(q + j, part), read);
+    });
+    y[i] = sum_lanes(read);
+  }
+}
+
+constexpr StateKernels state_kernels = {convolve, softplus_row, scan, scan_head, unit, delta};
 
 }  // namespace
 }  // namespace hearth::cpu
