@@ -82,6 +82,9 @@ struct Counter {
                 state_bytes(o.state),
             uint64_t{7} * step.rows * o.out.cols * o.size};
   }
+  Cost operator()(const Shift& o) const {
+    return {weight_bytes(program, o.mix) + state_bytes(o.state), uint64_t{3} * step.rows * o.out.cols};
+  }
   Cost operator()(const Combine& o) const { return {0, uint64_t{3} * step.rows * o.in.cols}; }
   Cost operator()(const Logits& o) const {
     return step.wanted == 0 ? Cost{} : product(program, o.weight, step.wanted);

@@ -189,6 +189,15 @@ struct Delta {
   StateRef state;
 };
 
+// Mixes of each row with the one before it in its sequence (Peng et al. 2023, "RWKV"):
+//   out[t][m·cols + i] = in[t][i] + mix[m][i] · (in[t − 1][i] − in[t][i])
+// Zeros stand before the first row. mix: [mixes × cols], cols those of `in`. State: the last row.
+struct Shift {
+  Act in, out;
+  Weight mix;
+  StateRef state;
+};
+
 // out = a · in + b · other (other may be none).
 struct Combine {
   Act in, other, out;
@@ -220,7 +229,7 @@ struct Transfer {
 };
 
 using Op = std::variant<Embed, Norm, Linear, Qkv, Attend, Gated, Route, Experts, ShortConv, Scan, Delta,
-                        Combine, Logits, Pool, Transfer>;
+                        Shift, Combine, Logits, Pool, Transfer>;
 
 // Operations that carry a state.
 template <class O>

@@ -23,6 +23,13 @@ Operands distinct(std::initializer_list<Act> acts, Act out) noexcept {
   return o;
 }
 
+Operands reads(const Scan& o) noexcept {
+  return distinct({o.x.act, o.b.act, o.c.act, o.step.act, o.gate.act}, o.out);
+}
+Operands reads(const Delta& o) noexcept {
+  return distinct({o.q.act, o.k.act, o.v.act, o.alpha.act, o.beta.act, o.gate.act}, o.out);
+}
+
 }  // namespace
 
 std::string_view kind_name(const Op& op) noexcept {
@@ -38,6 +45,7 @@ std::string_view kind_name(const Op& op) noexcept {
                         [](const ShortConv&) { return "ShortConv"; },
                         [](const Scan&) { return "Scan"; },
                         [](const Delta&) { return "Delta"; },
+                        [](const Shift&) { return "Shift"; },
                         [](const Combine&) { return "Combine"; },
                         [](const Logits&) { return "Logits"; },
                         [](const Pool&) { return "Pool"; },
@@ -47,55 +55,53 @@ std::string_view kind_name(const Op& op) noexcept {
 }
 
 Operands operands(const Op& op) noexcept {
-  return std::visit(
-      Match{
-          [](const Embed& o) {
-            return Operands{{}, o.out, {}};
-          },
-          [](const Norm& o) {
-            return Operands{{o.in}, o.out, {}};
-          },
-          [](const Linear& o) {
-            return Operands{{o.in, o.residual}, o.out, o.residual};
-          },
-          [](const Qkv& o) {
-            return Operands{{o.in}, o.q, {}};
-          },
-          [](const Attend& o) {
-            return Operands{{o.q}, o.out, {}};
-          },
-          [](const Gated& o) {
-            return Operands{{o.in}, o.out, {}};
-          },
-          [](const Route& o) {
-            return Operands{{o.in}, o.out, {}};
-          },
-          [](const Experts& o) {
-            return Operands{{o.in, o.route, o.residual}, o.out, o.residual};
-          },
-          [](const ShortConv& o) {
-            return Operands{{o.in}, o.out, {}};
-          },
-          [](const Scan& o) {
-            return distinct({o.x.act, o.b.act, o.c.act, o.step.act, o.gate.act}, o.out);
-          },
-          [](const Delta& o) {
-            return distinct({o.q.act, o.k.act, o.v.act, o.alpha.act, o.beta.act, o.gate.act}, o.out);
-          },
-          [](const Combine& o) {
-            return Operands{{o.in, o.other}, o.out, o.in};
-          },
-          [](const Logits& o) {
-            return Operands{{o.in}, {}, {}};
-          },
-          [](const Pool& o) {
-            return Operands{{o.in}, {}, {}};
-          },
-          [](const Transfer& o) {
-            return Operands{{o.in}, o.out, {}};
-          },
-      },
-      op);
+  return std::visit(Match{
+                        [](const Embed& o) {
+                          return Operands{{}, o.out, {}};
+                        },
+                        [](const Norm& o) {
+                          return Operands{{o.in}, o.out, {}};
+                        },
+                        [](const Linear& o) {
+                          return Operands{{o.in, o.residual}, o.out, o.residual};
+                        },
+                        [](const Qkv& o) {
+                          return Operands{{o.in}, o.q, {}};
+                        },
+                        [](const Attend& o) {
+                          return Operands{{o.q}, o.out, {}};
+                        },
+                        [](const Gated& o) {
+                          return Operands{{o.in}, o.out, {}};
+                        },
+                        [](const Route& o) {
+                          return Operands{{o.in}, o.out, {}};
+                        },
+                        [](const Experts& o) {
+                          return Operands{{o.in, o.route, o.residual}, o.out, o.residual};
+                        },
+                        [](const ShortConv& o) {
+                          return Operands{{o.in}, o.out, {}};
+                        },
+                        [](const Scan& o) { return reads(o); },
+                        [](const Delta& o) { return reads(o); },
+                        [](const Shift& o) {
+                          return Operands{{o.in}, o.out, {}};
+                        },
+                        [](const Combine& o) {
+                          return Operands{{o.in, o.other}, o.out, o.in};
+                        },
+                        [](const Logits& o) {
+                          return Operands{{o.in}, {}, {}};
+                        },
+                        [](const Pool& o) {
+                          return Operands{{o.in}, {}, {}};
+                        },
+                        [](const Transfer& o) {
+                          return Operands{{o.in}, o.out, {}};
+                        },
+                    },
+                    op);
 }
 
 std::vector<Weight> weights_of(const Op& op) {
@@ -127,6 +133,7 @@ std::vector<Weight> weights_of(const Op& op) {
           [](const Delta& o) {
             return List{o.alpha_bias, o.a, o.gain};
           },
+          [](const Shift& o) { return List{o.mix}; },
           [](const Combine&) { return List{}; },
           [](const Logits& o) {
             return List{o.weight, o.bias};

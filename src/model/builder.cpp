@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -51,6 +52,17 @@ void Builder::expect_columns(Act x, uint64_t end, const char* where) const {
   throw Error(Code::bug,
               fmt::format("{} of layer {} gets {} columns, expects {}", where, layer_, x.cols, end),
               "report this model");
+}
+
+// Not more activations than an operation can read; each counts once.
+void Builder::expect_inputs(std::initializer_list<Act> acts, const char* where) const {
+  std::set<uint32_t> ids;
+  for (const Act& a : acts) ids.insert(a.id);
+  if (ids.size() <= most_inputs) return;
+  throw Error(
+      Code::bug,
+      fmt::format("{} of layer {} reads {} activations, {} at most", where, layer_, ids.size(), most_inputs),
+      "report this model");
 }
 
 void Builder::expect_state(StateRef state, uint64_t floats, const char* where) const {
@@ -130,6 +142,7 @@ Act Builder::short_conv(Act x, const ShortConvW& w, const ShortConvSpec& spec, S
 Act Builder::scan(const ScanInputs& in, const ScanW& w, StateRef state) {
   const uint32_t cols = w.heads * w.size;
   const bool each_state = program_.weights[w.a.id - 1].shape.cols != 1;
+  expect_inputs({in.x.act, in.b.act, in.c.act, in.step.act, in.gate.act}, "scan");
   expect_columns(in.x.act, uint64_t{in.x.at} + cols, "scan");
   expect_columns(in.gate.act, uint64_t{in.gate.at} + cols, "gate of the scan");
   expect_columns(in.b.act, in.b.at + uint64_t{w.groups} * w.states, "scan");
@@ -148,6 +161,7 @@ Act Builder::scan(const ScanInputs& in, const ScanW& w, StateRef state) {
 
 Act Builder::delta(const DeltaInputs& in, const DeltaW& w, StateRef state) {
   const uint32_t cols = w.heads * w.size, keys = w.key_heads * w.size;
+  expect_inputs({in.q.act, in.k.act, in.v.act, in.alpha.act, in.beta.act, in.gate.act}, "delta rule");
   expect_columns(in.q.act, uint64_t{in.q.at} + keys, "queries of the delta rule");
   expect_columns(in.k.act, uint64_t{in.k.at} + keys, "keys of the delta rule");
   expect_columns(in.v.act, uint64_t{in.v.at} + cols, "values of the delta rule");
@@ -161,6 +175,15 @@ Act Builder::delta(const DeltaInputs& in, const DeltaW& w, StateRef state) {
   const Act out = fresh(cols);
   push(Delta{in.q, in.k, in.v, in.alpha, in.beta, in.gate, out, w.alpha_bias, w.a, w.gain, w.heads,
              w.key_heads, w.size, w.turns, w.eps, state});
+  return out;
+}
+
+Act Builder::shift(Act x, Weight mix, StateRef state) {
+  const auto mixes = static_cast<uint32_t>(program_.weights[mix.id - 1].shape.rows);
+  expect_weight(mix, {mixes, x.cols, 1});
+  expect_state(state, x.cols, "shift");
+  const Act out = fresh(mixes * x.cols);
+  push(Shift{x, out, mix, state});
   return out;
 }
 

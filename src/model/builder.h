@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <vector>
 
@@ -93,6 +94,8 @@ class Builder {
   Act short_conv(Act x, const ShortConvW& w, const ShortConvSpec& spec, StateRef state);
   Act scan(const ScanInputs& in, const ScanW& w, StateRef state);
   Act delta(const DeltaInputs& in, const DeltaW& w, StateRef state);
+  // As many mixes as `mix` has rows, one after the other (Shift).
+  Act shift(Act x, Weight mix, StateRef state);
   Act experts(Act x, const ExpertsW& w, Act residual, Act1 act);
   void logits(Act x, const LinearW& w, float scale = 1, float soft_cap = 0);
   void pool(Act x, PoolKind kind, const LinearW& classifier = {});
@@ -105,6 +108,7 @@ class Builder {
   void expect_weight(Weight w, const Shape& shape) const;
   void expect_values(Weight w, uint64_t count) const;
   void expect_columns(Act x, uint64_t end, const char* where) const;
+  void expect_inputs(std::initializer_list<Act> acts, const char* where) const;
   void expect_state(StateRef state, uint64_t floats, const char* where) const;
   void push(Op op);
 

@@ -40,7 +40,7 @@ double terms(const Op& op) {
   const uint32_t cols = operands(op).in[0].cols;
   if (const auto* e = std::get_if<Experts>(&op)) return std::max(e->hidden, cols);
   if (const auto* a = std::get_if<Attend>(&op)) return a->heads.k_size;
-  if (std::holds_alternative<ShortConv>(op)) return 1;
+  if (std::holds_alternative<ShortConv>(op) || std::holds_alternative<Shift>(op)) return 1;
   if (const auto* s = std::get_if<Scan>(&op)) return s->states;
   if (const auto* d = std::get_if<Delta>(&op)) return d->size;
   return std::max(1U, cols);
@@ -163,6 +163,7 @@ std::string first_tensor(const Program& program, const Op& op) {
   if (const auto* o = std::get_if<ShortConv>(&op)) return name(o->kernel);
   if (const auto* o = std::get_if<Scan>(&op)) return name(o->a);
   if (const auto* o = std::get_if<Delta>(&op)) return name(o->a);
+  if (const auto* o = std::get_if<Shift>(&op)) return name(o->mix);
   if (const auto* o = std::get_if<Logits>(&op)) return name(o->weight);
   return {};
 }

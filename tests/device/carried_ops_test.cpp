@@ -226,6 +226,30 @@ TEST(CarriedOperations, DeltaWithSharedKeys) {
   }
 }
 
+TEST(CarriedOperations, ShiftInSeveralMixes) {
+  for (const Way& way : ways) {
+    for (const uint32_t cols : {32U, 96U, 160U}) {
+      Rig rig(way.set, way.threads);
+      constexpr uint32_t rows = 21, mixes = 3;
+      rig.program.caches = {{2, 1, 8, 8, 0}, {2, 0, 0, 0, 0, cols}};
+      const Act x = rig.act(cols), y = rig.act(mixes * cols);
+      const Weight table = rig.weight(rows, cols), mix = rig.weight(mixes, cols);
+      rig.push(Embed{x, table, 1});
+      rig.push(Shift{x, y, mix, {1, 1}});
+      rig.push(Pool{y, PoolKind::none, {}, {}, y.cols});
+      const Matrix in = rig.matrix(table), m = rig.matrix(mix);
+      Matrix wanted(rows);
+      for (uint32_t t = 0; t < rows; ++t) {
+        for (uint32_t i = 0; i < mixes * cols; ++i) {
+          const double now = in[t][i % cols], before = t == 0 ? 0 : in[t - 1][i % cols];
+          wanted[t].push_back((1 - m[i / cols][i % cols]) * now + m[i / cols][i % cols] * before);
+        }
+      }
+      expect_in_every_division(rig, wanted, 1e-5);
+    }
+  }
+}
+
 TEST(CarriedOperations, NormsOfParts) {
   for (const Way& way : ways) {
     for (const NormKind kind : {NormKind::rms, NormKind::layer}) {

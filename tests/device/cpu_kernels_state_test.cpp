@@ -184,5 +184,21 @@ TEST(CpuKernelsState, Delta) {
   });
 }
 
+TEST(CpuKernelsState, Blend) {
+  Random random(26);
+  for_every_set([&](const StateKernels& k) {
+    for (const uint32_t n : lengths) {
+      Guarded<float> x(n), before(n), mix(n), out(n);
+      for (Guarded<float>* values : {&x, &before, &mix}) random.fill(*values);
+      k.blend(x.data(), before.data(), mix.data(), n, out.data());
+      for (uint32_t i = 0; i < n; ++i) {
+        const double expected = x[i] + double{mix[i]} * (double{before[i]} - x[i]);
+        ASSERT_NEAR(out[i], expected, 4 * unit * (std::fabs(x[i]) + std::fabs(before[i])))
+            << i << " of " << n;
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace hearth::test

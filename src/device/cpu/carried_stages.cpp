@@ -1,4 +1,4 @@
-// Stages with a carried state that take columns one by one: ShortConv.
+// Stages with a carried state that take columns one by one: ShortConv, Shift.
 #include <algorithm>
 #include <array>
 
@@ -85,8 +85,41 @@ class ShortConvStage final : public Stage {
   ShortConv op_;
 };
 
+class ShiftStage final : public Stage {
+ public:
+  explicit ShiftStage(const Shift& o) : op_(o) {}
+
+  void run(Step& step, uint32_t thread) const override {
+    const ColumnShare share = columns_of(step, thread, op_.in.cols);
+    if (share.count == 0) return;
+    for (size_t s = 0; s < step.inputs.slices.size(); ++s) {
+      const Slice& slice = step.inputs.slices[s];
+      float* state = state_of(step, op_.state, s) + share.begin;
+      if (slice.cached == 0) std::fill_n(state, share.count, 0.0F);
+      const float* before = state;
+      for (uint32_t i = 0; i < slice.rows; ++i) before = token(step, slice.first_row + i, share, before);
+      std::copy_n(before, share.count, state);
+    }
+  }
+
+ private:
+  // The row itself: what stands before the next one.
+  const float* token(const Step& step, uint32_t row, const ColumnShare& share, const float* before) const {
+    const uint32_t cols = op_.in.cols;
+    const float* x = step.act(op_.in) + uint64_t{row} * cols + share.begin;
+    const float* mix = step.device->weight(op_.mix).values() + share.begin;
+    float* out = step.act(op_.out) + uint64_t{row} * op_.out.cols + share.begin;
+    for (uint32_t at = 0; at < op_.out.cols; at += cols)
+      step.device->table().state->blend(x, before, mix + at, share.count, out + at);
+    return x;
+  }
+
+  Shift op_;
+};
+
 }  // namespace
 
+std::unique_ptr<Stage> shift_stage(const Shift& op) { return std::make_unique<ShiftStage>(op); }
 std::unique_ptr<Stage> short_conv_stage(const ShortConv& op) { return std::make_unique<ShortConvStage>(op); }
 
 }  // namespace hearth::cpu

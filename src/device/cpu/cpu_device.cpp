@@ -106,6 +106,7 @@ struct Judge {
     return vectors(o.step_bias, o.a, o.skip);
   }
   std::optional<Refusal> operator()(const Delta& o) const { return vectors(o.alpha_bias, o.a, o.gain); }
+  std::optional<Refusal> operator()(const Shift& o) const { return vectors(o.mix); }
   std::optional<Refusal> operator()(const Logits& o) const {
     auto r = matrices(o.weight);
     return r ? r : vectors(o.bias);

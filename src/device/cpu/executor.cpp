@@ -39,6 +39,7 @@ struct StageMaker {
   std::unique_ptr<Stage> operator()(const ShortConv& o) const { return short_conv_stage(o); }
   std::unique_ptr<Stage> operator()(const Scan& o) const { return scan_stage(o); }
   std::unique_ptr<Stage> operator()(const Delta& o) const { return delta_stage(o); }
+  std::unique_ptr<Stage> operator()(const Shift& o) const { return shift_stage(o); }
   std::unique_ptr<Stage> operator()(const Combine& o) const { return combine_stage(o); }
   std::unique_ptr<Stage> operator()(const Logits& o) const { return logits_stage(o, in); }
   std::unique_ptr<Stage> operator()(const Pool& o) const { return pool_stage(o, in); }

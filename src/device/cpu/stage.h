@@ -76,6 +76,7 @@ std::unique_ptr<Stage> experts_stage(const Experts& op);
 std::unique_ptr<Stage> short_conv_stage(const ShortConv& op);
 std::unique_ptr<Stage> scan_stage(const Scan& op);
 std::unique_ptr<Stage> delta_stage(const Delta& op);
+std::unique_ptr<Stage> shift_stage(const Shift& op);
 std::unique_ptr<Stage> combine_stage(const Combine& op);
 std::unique_ptr<Stage> transfer_stage(const Transfer& op);
 std::unique_ptr<Stage> logits_stage(const Logits& op, Input in);

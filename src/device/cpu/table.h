@@ -152,6 +152,8 @@ struct StateKernels {
   //   s[i] = decay · s[i]; s[i] += rate · (v[i] − s[i]·k) · k;  y[i] = s[i]·q
   void (*delta)(float* s, float decay, float rate, const float* k, const float* q, const float* v,
                 uint32_t size, uint32_t n, float* y);
+  // out = x + mix · (before − x)
+  void (*blend)(const float* x, const float* before, const float* mix, uint32_t n, float* out);
 };
 
 // The limit of a set's products: its fastest instruction on registers alone. `operations` counts the

@@ -24,6 +24,7 @@ struct Needs {
   void operator()(const Embed&) {}
   void operator()(const Norm&) {}
   void operator()(const Combine&) {}
+  void operator()(const Shift&) {}
   void operator()(const Transfer&) {}
   void operator()(const Linear& o) {
     input(o.in);

@@ -60,8 +60,12 @@ void delta(float* s, float decay, float rate, const float* k, const float* q, co
   }
 }
 
+void blend(const float* x, const float* before, const float* mix, uint32_t n, float* out) {
+  for (uint32_t i = 0; i < n; ++i) out[i] = x[i] + mix[i] * (before[i] - x[i]);
+}
+
 }  // namespace
 
-const StateKernels state = {convolve, softplus, scan, scan_head, unit, delta};
+const StateKernels state = {convolve, softplus, scan, scan_head, unit, delta, blend};
 
 }  // namespace hearth::cpu::portable

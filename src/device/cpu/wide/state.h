@@ -96,7 +96,14 @@ void delta(float* s, float decay, float rate, const float* k, const float* q, co
   }
 }
 
-constexpr StateKernels state_kernels = {convolve, softplus_row, scan, scan_head, unit, delta};
+void blend(const float* x, const float* before, const float* mix, uint32_t n, float* out) {
+  for_each(n, [&](uint32_t i, auto part) {
+    const Floats v = load(x + i, part);
+    store(out + i, fma(load(mix + i, part), sub(load(before + i, part), v), v), part);
+  });
+}
+
+constexpr StateKernels state_kernels = {convolve, softplus_row, scan, scan_head, unit, delta, blend};
 
 }  // namespace
 }  // namespace hearth::cpu

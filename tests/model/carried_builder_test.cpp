@@ -76,6 +76,22 @@ TEST_F(BuilderOfStates, WhatDoesNotFitIsNamed) {
             }),
             "tensor 'blk.0.conv.weight' of layer 7 is 8 × 4, expected 8 × 5");
   EXPECT_EQ(refusal([&] {
+              b_.shift(x_, {5}, {0, 0});
+            }),
+            "tensor 'blk.0.mix' of layer 7 is 3 × 24, expected 3 × 32");
+  const auto copy = [&] { return b_.short_conv(x_, {{2}, {}, 8, 4}, {}, {0, 0}); };
+  const Act a = copy(), b = copy(), c = copy();
+  EXPECT_EQ(refusal([&] {
+              b_.scan({{x_, 0}, {a, 0}, {b, 0}, {c, 0}, {copy(), 0}}, scan(), {1, 0});
+            }),
+            "scan of layer 7 reads 5 activations, 4 at most");
+  const DeltaW delta{{3}, {3}, {3}, 4, 2, 2, true, 0};
+  const DeltaInputs in{{x_, 0}, {x_, 4}, {x_, 8}, {x_, 16}, {x_, 20}, {x_, 25}};
+  EXPECT_EQ(refusal([&] {
+              b_.delta(in, delta, {0, 0});
+            }),
+            "gate of the delta rule of layer 7 gets 32 columns, expects 33");
+  EXPECT_EQ(refusal([&] {
               b_.scan(inputs(), scan(), {5, 0});
             }),
             "scan of layer 7 finds a state of 0 numbers, expects 40");
