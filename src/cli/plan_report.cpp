@@ -179,6 +179,13 @@ std::vector<std::string> reasons(const PlanQuestion& q, const Wish& wish, uint32
                               gib(layers), experts > 0 ? ", experts " + gib(experts) : "",
                               gib(m.parts.back().weights)));
   for (const CacheProfile& c : m.caches) {
+    if (c.state != 0) {
+      lines.push_back(
+          fmt::format("states: {} layers × {} bytes = {} bytes per sequence, × {} sequences, half "
+                      "of them at rest; they do not grow with the context",
+                      c.layers, c.state, page_bytes(c, wish.kv), pages_for(c, wish.context, wish.parallel)));
+      continue;
+    }
     const uint64_t token = page_bytes(c, wish.kv) / page_tokens;
     const std::string values = c.v_size == 0 ? fmt::format("{} shared values", c.k_size)
                                              : fmt::format("({} + {}) values", c.k_size, c.v_size);

@@ -74,6 +74,33 @@ struct Counter {
     const uint64_t touched = std::min<uint64_t>(stack, uint64_t{o.used} * step.rows);
     return {all.bytes / stack * touched, all.flops * o.used};
   }
+  // What is carried is read and written, once per sequence.
+  uint64_t state_bytes(StateRef state) const {
+    return uint64_t{2} * sizeof(float) * program.caches[state.group].state * step.sequences;
+  }
+  Cost operator()(const ShortConv& o) const {
+    const Shape& kernel = program.weights[o.kernel.id - 1].shape;
+    const uint64_t factors = (o.pre ? 1 : 0) + (o.post ? 1 : 0);
+    return {weight_bytes(program, o.kernel) + weight_bytes(program, o.bias) + state_bytes(o.state),
+            step.rows * kernel.rows * (2 * kernel.cols + factors)};
+  }
+  Cost operator()(const Scan& o) const {
+    Cost c = of(o.project);
+    c.bytes += weight_bytes(program, o.step_bias) + weight_bytes(program, o.a) +
+               weight_bytes(program, o.skip) + state_bytes(o.state);
+    // A decay, two multiplications and additions per number of the state; the exponential counts as one.
+    c.flops += uint64_t{step.rows} * o.out.cols * o.states * (o.each_state ? 7 : 5);
+    return c;
+  }
+  Cost operator()(const Delta& o) const {
+    // Read against k, brought forward, read against q: seven operations per number of the state.
+    return {weight_bytes(program, o.alpha_bias) + weight_bytes(program, o.a) + weight_bytes(program, o.gain) +
+                state_bytes(o.state),
+            uint64_t{7} * step.rows * o.out.cols * o.size};
+  }
+  Cost operator()(const Shift& o) const {
+    return {weight_bytes(program, o.mix) + state_bytes(o.state), uint64_t{3} * step.rows * o.out.cols};
+  }
   Cost operator()(const Combine& o) const { return {0, uint64_t{3} * step.rows * o.in.cols}; }
   Cost operator()(const Patch& o) const {
     Cost c = of(o.weight);

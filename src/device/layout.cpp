@@ -64,9 +64,9 @@ Layout lay_out(const Program& program, uint32_t rows) {
           moves ? layout.offset[o.in_place.id - 1]
                 : arena.take(align_up(uint64_t{here} * o.out.cols * sizeof(float), 64));
     }
-    for (uint32_t k = 0; k < 3; ++k) {
+    for (uint32_t k = 0; k < most_inputs; ++k) {
       const Act in = o.in[k];
-      const bool repeated = (k > 0 && in == o.in[0]) || (k > 1 && in == o.in[1]);
+      const bool repeated = std::find(o.in, o.in + k, in) != o.in + k;
       if (in && !repeated && last[in.id - 1] == i && in.id != inherited)
         arena.release(layout.offset[in.id - 1]);
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <variant>
 
 #include "base/id.h"
@@ -30,6 +31,11 @@ struct KvRef {
   uint16_t group = 0, layer = 0;
 };
 
+// Where an operation keeps what it carries from token to token of a sequence: a group of states
+// (CacheGroup::state) and the layer's number in it. A sequence that begins (Slice::cached 0) begins with
+// zeros.
+using StateRef = KvRef;
+
 enum class NormKind : uint8_t { rms, layer };
 enum class Act1 : uint8_t { none, silu, gelu, gelu_tanh, relu, relu2 };  // element-wise activation functions
 enum class PoolKind : uint8_t { none = 0, mean = 1, first = 2, last = 3, rank = 4 };  // GGUF's pooling_type
@@ -47,11 +53,13 @@ struct Embed {
   float scale = 1;
 };
 
+// parts: the row is that many equal pieces, each normalised by itself; gain and bias have all columns.
 struct Norm {
   Act in, out;
   Weight gain, bias;
   NormKind kind = NormKind::rms;
   float eps = 0;
+  uint32_t parts = 1;
 };
 
 // One matrix per head, as rows of a single weight: head h has rows [h·pitch + first, h·pitch + first + rows)
@@ -72,7 +80,8 @@ struct Linear {
 };
 
 // Projects to q, k, v; normalises each head (where there is a gain); rotates q and k by Program::ropes[rope];
-// writes k and v into the pages of kv. q: [rows × q_heads·k_size].
+// writes k and v into the pages of kv. q: [rows × q_heads·k_size]. gated: wq has for each head the rows of
+// its query and then those of a gate, which goes into q as it is: [rows × q_heads·2·k_size].
 struct Qkv {
   Act in, q;
   Weight wq, wk, wv, bq, bk, bv, q_norm, k_norm;
@@ -81,6 +90,7 @@ struct Qkv {
   uint32_t rope = 0;
   KvRef kv;
   HeadShape heads;
+  bool gated = false;
 };
 
 // Sizes of multi-head latent attention: a head's query and key have `plain` values that know no position and
@@ -130,6 +140,8 @@ struct Attend {
   // The softmax's maximum is known before the first value is added: the scores are computed twice, and
   // nothing is rescaled on the way (OLLAMA_FLASH_ATTENTION=0). Otherwise a running softmax.
   bool two_pass = false;
+  // q holds a gate behind each query (Qkv::gated): out ∘ σ(gate), for heads of k_size = v_size.
+  bool gated = false;
 };
 
 // out = act(in·gateᵀ) ∘ (in·upᵀ)
@@ -168,6 +180,68 @@ struct Experts {
   float scale_gate = 1, scale_up = 1, scale_down = 1;
   uint32_t used = 0, hidden = 0;
   Act1 act = Act1::silu;
+};
+
+// Causal convolution along each sequence, each column c of `out` for itself:
+//   v[t][c] = in[t][at + c] (· in[t][pre + c])
+//   out[t][c] = act(Σ_k kernel[c][k] · v[t − taps + 1 + k][c] + bias[c]) (· in[t][post + c])
+// kernel: [cols × taps]. State: v of the last taps − 1 tokens, the oldest first.
+struct ShortConv {
+  Act in, out;
+  Weight kernel, bias;
+  uint32_t at = 0;
+  std::optional<uint32_t> pre, post;
+  Act1 act = Act1::none;
+  StateRef state;
+};
+
+// Columns of an activation, from number `at` on.
+struct Columns {
+  Act act;
+  uint32_t at = 0;
+};
+
+// Selective scan along each sequence (Gu and Dao 2023, "Mamba"; Dao and Gu 2024 with heads): a head has
+// `size` columns of x and of out, and heads share b and c in equal groups, one after the other.
+//   time[t][h] = softplus(step[t]·projectᵀ + step_bias)[h]; without `project` the heads' own column of step
+//   S[t][i][n] = e^(time·a[h][n]) · S[t − 1][i][n] + time · x[t][i] · b[t][n],  n < states
+//   out[t][i] = (Σ_n S[t][i][n] · c[t][n] + skip[h] · x[t][i]) · silu(gate[t][i])
+// a: [heads × states], or [heads] where a head forgets all alike (each_state false). State: S,
+// [cols][states].
+struct Scan {
+  Columns x, b, c, step, gate;
+  Act out;
+  Weight project, step_bias, a, skip;
+  uint32_t heads = 0, size = 1, groups = 1, states = 0;
+  bool each_state = true;
+  StateRef state;
+};
+
+// Gated delta rule along each sequence (Yang et al. 2024, "Gated Delta Networks"): heads of `size` columns
+// share key heads of as many, a state S [size of v × size of k] each.
+//   k̂, q̂ = k, q of the key head, divided by their length (eps at least)
+//   decay = e^(a[h] · softplus(alpha[t][h] + alpha_bias[h])), rate = σ(beta[t][h])
+//   S[t] = decay · S[t − 1] + rate · (v[t] − decay · S[t − 1]·k̂[t]) ⊗ k̂[t]
+//   out[t] = rms(S[t]·q̂[t] / √size, eps) · gain · silu(gate[t]), each head for itself
+// turns: head h has key head h mod key_heads; else key heads have equal groups, one after the other. gain:
+// [size]. State: [heads][size of v][size of k].
+struct Delta {
+  Columns q, k, v, alpha, beta, gate;
+  Act out;
+  Weight alpha_bias, a, gain;
+  uint32_t heads = 0, key_heads = 1, size = 0;
+  bool turns = false;
+  float eps = 0;
+  StateRef state;
+};
+
+// Mixes of each row with the one before it in its sequence (Peng et al. 2023, "RWKV"):
+//   out[t][m·cols + i] = in[t][i] + mix[m][i] · (in[t − 1][i] − in[t][i])
+// Zeros stand before the first row. mix: [mixes × cols], cols those of `in`. State: the last row.
+struct Shift {
+  Act in, out;
+  Weight mix;
+  StateRef state;
 };
 
 // out = a · in + b · other (other may be none).
@@ -222,7 +296,13 @@ struct Transfer {
   uint32_t slot = 0;    // which of the step's host copies
 };
 
-using Op = std::variant<Embed, Norm, Linear, Qkv, QkvLatent, Attend, Gated, Route, Experts, Combine, Patch,
-                        Resample, Logits, Pool, Transfer>;
+using Op = std::variant<Embed, Norm, Linear, Qkv, QkvLatent, Attend, Gated, Route, Experts, ShortConv, Scan,
+                        Delta, Shift, Combine, Patch, Resample, Logits, Pool, Transfer>;
+
+// Operations that carry a state.
+template <class O>
+concept Carries = requires(const O& o) {
+  o.state;
+};
 
 }  // namespace hearth

@@ -1,5 +1,8 @@
 #include "device/program.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 namespace hearth {
 namespace {
 
@@ -9,6 +12,23 @@ struct Match : F... {
 };
 template <class... F>
 Match(F...) -> Match<F...>;
+
+// Each activation once; the builder has seen to it that there is room.
+Operands distinct(std::initializer_list<Act> acts, Act out) noexcept {
+  Operands o{{}, out, {}};
+  uint32_t n = 0;
+  for (const Act& a : acts) {
+    if (std::find(o.in, o.in + n, a) == o.in + n && n < most_inputs) o.in[n++] = a;
+  }
+  return o;
+}
+
+Operands reads(const Scan& o) noexcept {
+  return distinct({o.x.act, o.b.act, o.c.act, o.step.act, o.gate.act}, o.out);
+}
+Operands reads(const Delta& o) noexcept {
+  return distinct({o.q.act, o.k.act, o.v.act, o.alpha.act, o.beta.act, o.gate.act}, o.out);
+}
 
 }  // namespace
 
@@ -23,6 +43,10 @@ std::string_view kind_name(const Op& op) noexcept {
                         [](const Gated&) { return "Gated"; },
                         [](const Route&) { return "Route"; },
                         [](const Experts&) { return "Experts"; },
+                        [](const ShortConv&) { return "ShortConv"; },
+                        [](const Scan&) { return "Scan"; },
+                        [](const Delta&) { return "Delta"; },
+                        [](const Shift&) { return "Shift"; },
                         [](const Combine&) { return "Combine"; },
                         [](const Patch&) { return "Patch"; },
                         [](const Resample&) { return "Resample"; },
@@ -61,6 +85,14 @@ Operands operands(const Op& op) noexcept {
                         },
                         [](const Experts& o) {
                           return Operands{{o.in, o.route, o.residual}, o.out, o.residual};
+                        },
+                        [](const ShortConv& o) {
+                          return Operands{{o.in}, o.out, {}};
+                        },
+                        [](const Scan& o) { return reads(o); },
+                        [](const Delta& o) { return reads(o); },
+                        [](const Shift& o) {
+                          return Operands{{o.in}, o.out, {}};
                         },
                         [](const Combine& o) {
                           return Operands{{o.in, o.other}, o.out, o.in};
@@ -109,6 +141,16 @@ std::vector<Weight> weights_of(const Op& op) {
           [](const Experts& o) {
             return List{o.gate, o.up, o.down};
           },
+          [](const ShortConv& o) {
+            return List{o.kernel, o.bias};
+          },
+          [](const Scan& o) {
+            return List{o.project, o.step_bias, o.a, o.skip};
+          },
+          [](const Delta& o) {
+            return List{o.alpha_bias, o.a, o.gain};
+          },
+          [](const Shift& o) { return List{o.mix}; },
           [](const Combine&) { return List{}; },
           [](const Patch& o) {
             return List{o.weight, o.bias, o.positions};
@@ -130,6 +172,10 @@ std::vector<Weight> weights_of(const Op& op) {
 uint32_t rows_behind(const Op& op, uint32_t rows) noexcept {
   const auto* resample = std::get_if<Resample>(&op);
   return resample == nullptr ? rows : rows / (resample->factor * resample->factor);
+}
+
+CacheProfile profile_of(const CacheGroup& group) noexcept {
+  return {group.layers, group.kv_heads, group.k_size, group.v_size, group.state * sizeof(float)};
 }
 
 void attend_in_two_passes(Program& program) noexcept {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "device/ops.h"
+#include "plan/kv.h"
 #include "tensor/types.h"
 
 namespace hearth {
@@ -32,10 +33,14 @@ struct WeightInfo {
 };
 
 // Layers of one kind of cache share a page table: a page holds `page_tokens` tokens of all layers of the
-// group. v_size 0: nothing but keys is kept, in the type of keys, and values are their first values.
+// group. v_size 0: nothing but keys is kept, in the type of keys, and values are their first values. In a
+// group of states a sequence has a single page, which holds what all layers carry for it.
 struct CacheGroup {
   uint32_t layers = 0, kv_heads = 0, k_size = 0, v_size = 0, window = 0;
+  uint64_t state = 0;  // floats that a layer carries per sequence; 0: keys and values
 };
+// The same as the plan sees it.
+CacheProfile profile_of(const CacheGroup& group) noexcept;
 
 // A step as data: what a model appends and a device executes. Weight ids and act ids start at 1.
 struct Program {
@@ -52,9 +57,12 @@ struct Program {
 // Name of an operation's kind: "Qkv".
 std::string_view kind_name(const Op& op) noexcept;
 
+// Activations that an operation reads at most.
+inline constexpr uint32_t most_inputs = 4;
+
 // The activations an operation reads and the one it writes (id 0 = none).
 struct Operands {
-  Act in[3];
+  Act in[most_inputs];
   Act out;
   Act in_place;  // an operand whose memory `out` may take when nobody needs it later
 };

@@ -17,9 +17,12 @@ class CacheLayers {
   }
 
   Op local(Op op) {
-    if (auto* qkv = std::get_if<Qkv>(&op)) qkv->kv.layer = number(qkv->kv);
-    if (auto* latent = std::get_if<QkvLatent>(&op)) latent->kv.layer = number(latent->kv);
-    if (auto* attend = std::get_if<Attend>(&op)) attend->kv.layer = number(attend->kv);
+    std::visit(
+        [this](auto& o) {
+          if constexpr (requires { o.kv; }) o.kv.layer = number(o.kv);
+          if constexpr (requires { o.state; }) o.state.layer = number(o.state);
+        },
+        op);
     return op;
   }
   const std::vector<CacheGroup>& caches() const noexcept { return caches_; }

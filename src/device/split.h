@@ -27,9 +27,10 @@ struct Split {
 
 // Cuts a program where the placement changes. An activation that is read on another run than the one that
 // made it crosses once to a host copy, and once into each run that reads it; nothing but Transfer entries is
-// added. The cache belongs to the device of the attention operations: groups keep their numbers, the layers
-// of a group are counted anew on each device. device_of: one entry per operation; devices: how many there
-// are. Throws Error(unsupported) for a cut behind a Resample: each device counts a step's rows for itself.
+// added. The cache belongs to the device of the attention operations, a state to that of the operation that
+// carries it: groups keep their numbers, the layers of a group are counted anew on each device. device_of:
+// one entry per operation; devices: how many there are. Throws Error(unsupported) for a cut behind a
+// Resample: each device counts a step's rows for itself.
 Split split(const Program& program, std::span<const uint32_t> device_of, uint32_t devices);
 
 // The part of a program that `wanted` names: its operations, with everything else as in the whole but the

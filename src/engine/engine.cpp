@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "base/error.h"
@@ -203,13 +204,18 @@ SeqId Engine::fork(SeqId from, uint32_t keep, Task task) {
   s->tokens.insert(s->tokens.end(), task.tokens.begin(), task.tokens.end());
   validate(task, s->tokens.size());
   s->id = {next_id_++};
-  s->computed = std::min(origin.computed, static_cast<uint32_t>(s->tokens.size()) - 1);
+  s->computed = kept_of(origin, keep, s->tokens.size());
+  s->pages.resize(pools_.size());
   for (size_t g = 0; g < pools_.size(); ++g) {
-    s->pages.emplace_back(origin.pages[g].begin(), origin.pages[g].begin() + pages_of(s->computed));
+    if (is_state(g)) continue;  // it is written to at once: a copy of its own, below
+    s->pages[g].assign(origin.pages[g].begin(), origin.pages[g].begin() + pages_of(s->computed));
     for (const PageId page : s->pages[g]) pools_[g].share(page);
   }
   try {
     adopt(*s, std::move(task));
+    for (size_t g = 0; g < pools_.size(); ++g) {
+      if (is_state(g) && s->computed > 0) copy_page(g, origin.pages[g].front(), s->pages[g].front());
+    }
   } catch (...) {
     release_pages(*s, 0);
     throw;
@@ -228,8 +234,7 @@ void Engine::cut(SeqId id, uint32_t keep, Task task) {
   validate(task, keep + task.tokens.size());
   s.tokens.resize(keep);
   s.tokens.insert(s.tokens.end(), task.tokens.begin(), task.tokens.end());
-  // The last token is computed again when nothing follows: its scores are wanted.
-  s.computed = std::min<uint32_t>({s.computed, keep, static_cast<uint32_t>(s.tokens.size()) - 1});
+  s.computed = kept_of(s, keep, s.tokens.size());
   release_pages(s, s.computed);
   adopt(s, std::move(task));
 }
@@ -251,26 +256,58 @@ Sequence& Engine::find(SeqId id) {
 
 const Sequence& Engine::sequence(SeqId id) const { return const_cast<Engine*>(this)->find(id); }
 
+uint32_t Engine::free_pages() const noexcept {
+  uint32_t least = std::numeric_limits<uint32_t>::max();
+  for (size_t g = 0; g < pools_.size(); ++g)
+    least = is_state(g) ? least : std::min(least, pools_[g].free_pages());
+  return least;
+}
+
+bool Engine::carries_state() const noexcept {
+  const auto& caches = model_.program.caches;
+  return std::any_of(caches.begin(), caches.end(), [](const CacheGroup& c) { return c.state != 0; });
+}
+
+// Of a group, for the first `tokens` tokens of a sequence.
+uint32_t Engine::pages_wanted(size_t group, uint32_t tokens) const {
+  return is_state(group) ? std::min(tokens, 1U) : pages_of(tokens);
+}
+
+// How much of what is computed of a sequence serves another `tokens` tokens that begin with `keep` of its
+// own. The last token is computed again when nothing follows: its scores are wanted.
+uint32_t Engine::kept_of(const Sequence& s, uint32_t keep, size_t tokens) const {
+  const uint32_t kept = std::min({s.computed, keep, static_cast<uint32_t>(tokens) - 1});
+  return carries_state() && kept != s.computed ? 0 : kept;
+}
+
 // Pages for the first `tokens` tokens, all or none.
 void Engine::take_pages(Sequence& s, uint32_t tokens) {
-  const uint32_t wanted = pages_of(tokens);
   for (size_t g = 0; g < pools_.size(); ++g) {
     const auto have = static_cast<uint32_t>(s.pages[g].size());
-    if (wanted > have && wanted - have > pools_[g].free_pages()) {
-      throw Error(
-          Code::busy,
-          fmt::format("{} pages of the cache are wanted, {} are free", wanted - have, pools_[g].free_pages()),
-          "wait for running requests to end, or load the model with a larger context");
+    const uint32_t wanted = pages_wanted(g, tokens), free = pools_[g].free_pages();
+    if (wanted <= have || wanted - have <= free) continue;
+    if (is_state(g)) {
+      throw Error(Code::busy, fmt::format("all {} states of sequences are taken", pools_[g].pages()),
+                  "wait for running requests to end, or load the model for more requests at once");
     }
+    throw Error(Code::busy, fmt::format("{} pages of the cache are wanted, {} are free", wanted - have, free),
+                "wait for running requests to end, or load the model with a larger context");
   }
   for (size_t g = 0; g < pools_.size(); ++g) {
-    while (s.pages[g].size() < wanted) s.pages[g].push_back(*pools_[g].take());
+    while (s.pages[g].size() < pages_wanted(g, tokens)) s.pages[g].push_back(*pools_[g].take());
   }
+}
+
+void Engine::copy_page(size_t group, PageId from, PageId to) {
+  on_devices([&] {
+    for (const uint32_t d : cached_on_[group]) devices_[d]->copy_page(static_cast<uint32_t>(group), from, to);
+  });
 }
 
 // A page that others hold too is copied before this sequence writes to it.
 void Engine::own_page(Sequence& s, uint32_t index) {
   for (size_t g = 0; g < pools_.size(); ++g) {
+    if (is_state(g)) continue;  // nobody shares it
     PageId& page = s.pages[g][index];
     if (pools_[g].holders(page) == 1) continue;
     const auto own = pools_[g].take();
@@ -278,9 +315,7 @@ void Engine::own_page(Sequence& s, uint32_t index) {
       throw Error(Code::busy, "no free page of the cache for a forked sequence",
                   "wait for running requests to end, or load the model with a larger context");
     }
-    on_devices([&] {
-      for (const uint32_t d : cached_on_[g]) devices_[d]->copy_page(static_cast<uint32_t>(g), page, *own);
-    });
+    copy_page(g, page, *own);
     pools_[g].release(page);
     page = *own;
   }
@@ -288,7 +323,7 @@ void Engine::own_page(Sequence& s, uint32_t index) {
 
 void Engine::release_pages(Sequence& s, uint32_t keep_tokens) {
   for (size_t g = 0; g < s.pages.size(); ++g) {
-    while (s.pages[g].size() > pages_of(keep_tokens)) {
+    while (s.pages[g].size() > pages_wanted(g, keep_tokens)) {
       pools_[g].release(s.pages[g].back());
       s.pages[g].pop_back();
     }

@@ -53,7 +53,11 @@ class Engine {
   void trace(TraceSink* sink);
   // A device has thrown Error(device_lost): nothing can be computed any more.
   bool lost() const noexcept { return lost_; }
-  uint32_t free_pages() const noexcept { return pools_.empty() ? 0 : pools_.front().free_pages(); }
+  // Pages that any sequence can grow into; without a limit where none are needed.
+  uint32_t free_pages() const noexcept;
+  // Layers carry a state from token to token, which cannot go back: a sequence that is cut, or forked, before
+  // the last of the tokens that were computed is computed again from its beginning.
+  bool carries_state() const noexcept;
   const Batch& last_batch() const noexcept { return batch_; }
 
  private:
@@ -75,8 +79,12 @@ class Engine {
   Sequence& find(SeqId id);
   void validate(const Task& task, size_t tokens) const;
   void adopt(Sequence& s, Task task);
+  bool is_state(size_t group) const { return model_.program.caches[group].state != 0; }
+  uint32_t pages_wanted(size_t group, uint32_t tokens) const;
+  uint32_t kept_of(const Sequence& s, uint32_t keep, size_t tokens) const;
   void take_pages(Sequence& s, uint32_t tokens);
   void own_page(Sequence& s, uint32_t index);
+  void copy_page(size_t group, PageId from, PageId to);
   void release_pages(Sequence& s, uint32_t keep_tokens);
   void fill_inputs();
   void deliver(std::span<const float> results);

@@ -73,10 +73,6 @@ NormW Binder::norm(const std::string& name, uint64_t width, Presence presence) {
   return w;
 }
 
-Weight Binder::vector(const std::string& tensor, uint64_t width, Presence presence) {
-  return bind(tensor, {1, width, 1}, presence);
-}
-
 std::vector<float> Binder::values(const std::string& name, uint64_t count) const {
   const TensorInfo* tensor = file_.tensor(name);
   if (tensor == nullptr) return {};

@@ -38,8 +38,10 @@ class Binder {
   LinearW stack(const std::string& name, uint64_t experts, uint64_t out, uint64_t in,
                 Presence presence = Presence::required);
   NormW norm(const std::string& name, uint64_t width, Presence presence = Presence::required);
-  // A vector by its full name.
-  Weight vector(const std::string& tensor, uint64_t width, Presence presence = Presence::required);
+  // Any other tensor, by its whole name.
+  Weight tensor(const std::string& name, Shape shape, Presence presence = Presence::required) {
+    return bind(name, shape, presence);
+  }
   // A vector of numbers that the model description itself needs (rope factors); empty if there is none.
   std::vector<float> values(const std::string& tensor, uint64_t count) const;
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -48,6 +49,51 @@ void Builder::expect(Weight weight, const HeadRows& h, uint64_t cols, const char
               "report this model");
 }
 
+void Builder::expect_weight(Weight w, const Shape& shape) const {
+  if (!w) return;
+  const WeightInfo& found = program_.weights[w.id - 1];
+  if (found.shape == shape) return;
+  throw Error(Code::bug,
+              fmt::format("tensor '{}' of layer {} is {} × {}, expected {} × {}", found.name, layer_,
+                          found.shape.rows, found.shape.cols, shape.rows, shape.cols),
+              "report this model");
+}
+
+// As many values, in whatever shape.
+void Builder::expect_values(Weight w, uint64_t count) const {
+  if (!w) return;
+  const WeightInfo& found = program_.weights[w.id - 1];
+  if (found.shape.values() != count) expect_weight(w, {1, count, 1});
+}
+
+// x has columns up to `end`.
+void Builder::expect_columns(Act x, uint64_t end, const char* where) const {
+  if (end <= x.cols) return;
+  throw Error(Code::bug,
+              fmt::format("{} of layer {} gets {} columns, expects {}", where, layer_, x.cols, end),
+              "report this model");
+}
+
+// Not more activations than an operation can read; each counts once.
+void Builder::expect_inputs(std::initializer_list<Act> acts, const char* where) const {
+  std::set<uint32_t> ids;
+  for (const Act& a : acts) ids.insert(a.id);
+  if (ids.size() <= most_inputs) return;
+  throw Error(
+      Code::bug,
+      fmt::format("{} of layer {} reads {} activations, {} at most", where, layer_, ids.size(), most_inputs),
+      "report this model");
+}
+
+void Builder::expect_state(StateRef state, uint64_t floats, const char* where) const {
+  const uint64_t found = state.group < program_.caches.size() ? program_.caches[state.group].state : 0;
+  if (found == floats) return;
+  throw Error(
+      Code::bug,
+      fmt::format("{} of layer {} finds a state of {} numbers, expects {}", where, layer_, found, floats),
+      "report this model");
+}
+
 void Builder::push(Op op) {
   for (const Act& in : operands(op).in) {
     if (!in || in.id > stale_) continue;
@@ -66,9 +112,10 @@ Act Builder::embed(const LinearW& table, float scale) {
   return out;
 }
 
-Act Builder::norm(Act x, const NormW& w, NormKind kind, float eps) {
+Act Builder::norm(Act x, const NormW& w, NormKind kind, float eps, uint32_t parts) {
+  if (parts == 0 || x.cols % parts != 0) expect({0, x.cols / std::max(1U, parts) * parts}, x.cols, "norm");
   const Act out = fresh(x.cols);
-  push(Norm{x, out, w.gain, w.bias, kind, eps});
+  push(Norm{x, out, w.gain, w.bias, kind, eps, parts});
   return out;
 }
 
@@ -82,9 +129,10 @@ Act Builder::linear(Act x, const LinearW& w, Act residual, Act1 act) {
 
 Act Builder::qkv(Act x, const QkvW& w, const HeadShape& heads, KvRef kv) {
   expect(x, w.q.in, "q projection");
-  const Act q = fresh(heads.q_heads * heads.k_size);
+  const Act q = fresh(heads.q_heads * heads.k_size * (w.gated ? 2 : 1));
+  expect({0, q.cols}, w.q.out, "q projection");
   push(Qkv{x, q, w.q.weight, w.k.weight, w.v.weight, w.q.bias, w.k.bias, w.v.bias, w.q_norm.gain,
-           w.k_norm.gain, w.eps, w.q.scale, w.k.scale, w.v.scale, w.rope, kv, heads});
+           w.k_norm.gain, w.eps, w.q.scale, w.k.scale, w.v.scale, w.rope, kv, heads, w.gated});
   return q;
 }
 
@@ -110,13 +158,14 @@ Act Builder::head_linear(Act x, const LinearW& w, const HeadRows& heads) {
 }
 
 Act Builder::attend(Act q, KvRef kv, const AttendSpec& spec) {
-  expect(q, spec.heads.q_heads * spec.heads.k_size, "attention");
+  expect(q, spec.heads.q_heads * spec.heads.k_size * (spec.gated ? 2 : 1), "attention");
+  if (spec.gated) expect({0, spec.heads.v_size}, spec.heads.k_size, "gate of attention");
   if (spec.sinks) {
     const Shape& sinks = program_.weights[spec.sinks.id - 1].shape;
     expect({0, static_cast<uint32_t>(sinks.rows * sinks.cols)}, spec.heads.q_heads, "sinks");
   }
   const Act out = fresh(spec.heads.q_heads * spec.heads.v_size);
-  push(Attend{q, out, kv, spec.mask, spec.scale, spec.soft_cap, spec.heads, spec.sinks});
+  push(Attend{q, out, kv, spec.mask, spec.scale, spec.soft_cap, spec.heads, spec.sinks, false, spec.gated});
   return out;
 }
 
@@ -124,6 +173,65 @@ Act Builder::gated(Act x, const GatedW& w, Act1 act) {
   expect(x, w.gate.in, "feed-forward");
   const Act out = fresh(w.gate.out);
   push(Gated{x, out, w.gate.weight, w.up.weight, w.gate.bias, w.up.bias, w.gate.scale, w.up.scale, act});
+  return out;
+}
+
+Act Builder::short_conv(Act x, const ShortConvW& w, const ShortConvSpec& spec, StateRef state) {
+  const uint64_t last = std::max({spec.at, spec.pre.value_or(0), spec.post.value_or(0)});
+  expect_columns(x, last + w.channels, "convolution");
+  expect_weight(w.kernel, {w.channels, w.taps, 1});
+  expect_weight(w.bias, {1, w.channels, 1});
+  expect_state(state, uint64_t{w.taps - 1} * w.channels, "convolution");
+  const Act out = fresh(w.channels);
+  push(ShortConv{x, out, w.kernel, w.bias, spec.at, spec.pre, spec.post, spec.act, state});
+  return out;
+}
+
+Act Builder::scan(const ScanInputs& in, const ScanW& w, StateRef state) {
+  const uint32_t cols = w.heads * w.size;
+  const bool each_state = program_.weights[w.a.id - 1].shape.cols != 1;
+  expect_inputs({in.x.act, in.b.act, in.c.act, in.step.act, in.gate.act}, "scan");
+  expect_columns(in.x.act, uint64_t{in.x.at} + cols, "scan");
+  expect_columns(in.gate.act, uint64_t{in.gate.at} + cols, "gate of the scan");
+  expect_columns(in.b.act, in.b.at + uint64_t{w.groups} * w.states, "scan");
+  expect_columns(in.c.act, in.c.at + uint64_t{w.groups} * w.states, "scan");
+  expect_columns(in.step.act, uint64_t{in.step.at} + (w.project ? w.project.in : w.heads), "time step");
+  // Heads of one channel are scanned many at a time, with the same b and c.
+  expect_weight(w.a, {w.heads, each_state && w.size == 1 && w.groups == 1 ? w.states : 1, 1});
+  expect_values(w.step_bias, w.heads);
+  expect_values(w.skip, w.heads);
+  expect_state(state, uint64_t{cols} * w.states, "scan");
+  const Act out = fresh(cols);
+  push(Scan{in.x, in.b, in.c, in.step, in.gate, out, w.project.weight, w.step_bias, w.a, w.skip, w.heads,
+            w.size, w.groups, w.states, each_state, state});
+  return out;
+}
+
+Act Builder::delta(const DeltaInputs& in, const DeltaW& w, StateRef state) {
+  const uint32_t cols = w.heads * w.size, keys = w.key_heads * w.size;
+  expect_inputs({in.q.act, in.k.act, in.v.act, in.alpha.act, in.beta.act, in.gate.act}, "delta rule");
+  expect_columns(in.q.act, uint64_t{in.q.at} + keys, "queries of the delta rule");
+  expect_columns(in.k.act, uint64_t{in.k.at} + keys, "keys of the delta rule");
+  expect_columns(in.v.act, uint64_t{in.v.at} + cols, "values of the delta rule");
+  expect_columns(in.gate.act, uint64_t{in.gate.at} + cols, "gate of the delta rule");
+  expect_columns(in.alpha.act, uint64_t{in.alpha.at} + w.heads, "delta rule");
+  expect_columns(in.beta.act, uint64_t{in.beta.at} + w.heads, "delta rule");
+  expect_values(w.alpha_bias, w.heads);
+  expect_values(w.a, w.heads);
+  expect_values(w.gain, w.size);
+  expect_state(state, uint64_t{cols} * w.size, "delta rule");
+  const Act out = fresh(cols);
+  push(Delta{in.q, in.k, in.v, in.alpha, in.beta, in.gate, out, w.alpha_bias, w.a, w.gain, w.heads,
+             w.key_heads, w.size, w.turns, w.eps, state});
+  return out;
+}
+
+Act Builder::shift(Act x, Weight mix, StateRef state) {
+  const auto mixes = static_cast<uint32_t>(program_.weights[mix.id - 1].shape.rows);
+  expect_weight(mix, {mixes, x.cols, 1});
+  expect_state(state, x.cols, "shift");
+  const Act out = fresh(mixes * x.cols);
+  push(Shift{x, out, mix, state});
   return out;
 }
 

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
+#include <variant>
 
 #include "base/error.h"
 
@@ -64,6 +66,21 @@ bool Keys::flag(std::string_view name, bool otherwise) const {
 std::string Keys::text(std::string_view name, std::string otherwise) const {
   const auto value = file_.string(full(name));
   return value ? std::string(*value) : std::move(otherwise);
+}
+
+std::vector<uint32_t> Keys::per_layer(std::string_view name, uint32_t layers) const {
+  const std::string key = full(name);
+  const MetadataValue* value = file_.find(key);
+  if (value == nullptr) return {};
+  if (!std::holds_alternative<GgufArray>(value->value)) return std::vector<uint32_t>(layers, *number(name));
+  const std::vector<int32_t> all = file_.ints(key);
+  if (all.size() < layers || std::any_of(all.begin(), all.end(), [](int32_t n) { return n < 0; })) {
+    throw Error(
+        Code::corrupt_file,
+        fmt::format("key '{}' has {} numbers for {} layers, or negative ones", key, all.size(), layers),
+        "get the file again or from another source");
+  }
+  return {all.begin(), all.begin() + layers};
 }
 
 bool Keys::has(std::string_view name) const { return file_.find(full(name)) != nullptr; }

@@ -29,6 +29,8 @@ class Keys {
   bool flag(std::string_view name, bool otherwise) const;
   std::string text(std::string_view name, std::string otherwise) const;
   bool has(std::string_view name) const;
+  // A number per layer: an array, or one number for all. Empty where there is no such key.
+  std::vector<uint32_t> per_layer(std::string_view name, uint32_t layers) const;
 
  private:
   std::string full(std::string_view name) const { return architecture_ + "." + std::string(name); }

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace hearth {
@@ -12,21 +14,25 @@ namespace {
   throw Error(Code::corrupt_file, what, "the metadata contradicts itself: get the file from another source");
 }
 
+void check_heads(const HeadShape& heads) {
+  constexpr uint32_t most = 4096;
+  if (heads.kv_heads == 0 || heads.q_heads % heads.kv_heads != 0)
+    impossible(fmt::format("{} query heads cannot share {} key/value heads", heads.q_heads, heads.kv_heads));
+  if (heads.k_size == 0 || heads.k_size > most || heads.v_size == 0 || heads.v_size > most)
+    impossible(fmt::format("head sizes are {} and {}", heads.k_size, heads.v_size));
+}
+
 void check(const Hyper& h) {
-  constexpr uint32_t most_layers = 4096, most_heads = 4096, most_head_size = 4096;
+  constexpr uint32_t most_layers = 4096, most_heads = 4096;
   if (h.layers == 0 || h.layers > most_layers) impossible(fmt::format("block_count is {}", h.layers));
   if (h.width == 0) impossible("embedding_length is 0");
-  if (h.heads.q_heads == 0 || h.heads.q_heads > most_heads)
-    impossible(fmt::format("head_count is {}", h.heads.q_heads));
-  if (h.heads.kv_heads == 0 || h.heads.q_heads % h.heads.kv_heads != 0) {
-    impossible(
-        fmt::format("{} query heads cannot share {} key/value heads", h.heads.q_heads, h.heads.kv_heads));
-  }
-  if (h.heads.k_size == 0 || h.heads.k_size > most_head_size || h.heads.v_size == 0 ||
-      h.heads.v_size > most_head_size) {
-    impossible(fmt::format("head sizes are {} and {}", h.heads.k_size, h.heads.v_size));
-  }
+  if (h.heads.q_heads > most_heads) impossible(fmt::format("head_count is {}", h.heads.q_heads));
   if (h.experts_used > h.experts) impossible(fmt::format("{} of {} experts used", h.experts_used, h.experts));
+}
+
+uint32_t most_of_layers(const Keys& keys, const char* name, uint32_t layers) {
+  const std::vector<uint32_t> all = keys.per_layer(name, std::max(1U, layers));
+  return all.empty() ? keys.require(name) : *std::max_element(all.begin(), all.end());
 }
 
 uint32_t vocabulary_of(const Gguf& file) {
@@ -47,8 +53,10 @@ Hyper read_hyper(const Keys& keys) {
   h.context = keys.require("context_length");
   h.vocabulary = vocabulary_of(keys.file());
   h.ffn = keys.number("feed_forward_length", 0);
-  h.heads.q_heads = keys.require("attention.head_count");
-  h.heads.kv_heads = keys.number("attention.head_count_kv", h.heads.q_heads);
+  h.heads.q_heads = most_of_layers(keys, "attention.head_count", h.layers);
+  h.heads.kv_heads = keys.has("attention.head_count_kv")
+                         ? most_of_layers(keys, "attention.head_count_kv", h.layers)
+                         : h.heads.q_heads;
   const uint32_t size = h.heads.q_heads != 0 ? h.width / h.heads.q_heads : 0;
   h.heads.k_size = keys.number("attention.key_length", size);
   h.heads.v_size = keys.number("attention.value_length", size);
@@ -59,12 +67,14 @@ Hyper read_hyper(const Keys& keys) {
   if (pooling > 4) impossible(fmt::format("pooling_type is {}", pooling));
   h.pooling = static_cast<PoolKind>(pooling);
   check(h);
+  if (h.heads.q_heads == 0 && !keys.has("ssm.state_size")) impossible("head_count is 0");
+  if (h.heads.q_heads > 0) check_heads(h.heads);
   return h;
 }
 
-Model::Model(const Keys& keys, Binder& binder) : h_(read_hyper(keys)) {
+Model::Model(const Keys& keys, Binder& binder, const std::string& output_norm) : h_(read_hyper(keys)) {
   table_ = binder.linear("token_embd", h_.vocabulary, h_.width);
-  output_norm_ = binder.norm("output_norm", h_.width);
+  output_norm_ = binder.norm(output_norm, h_.width);
   output_ = binder.linear("output", h_.vocabulary, h_.width, Presence::optional);
   if (!output_) output_ = table_;
   if (h_.pooling == PoolKind::rank) {

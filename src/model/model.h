@@ -23,13 +23,14 @@ struct Hyper {
 };
 
 // Reads them from metadata and the embedding table; throws Error naming the key that is missing or
-// impossible.
+// impossible. Where heads differ between layers: the most of any; a model of states alone may have none.
 Hyper read_hyper(const Keys& keys);
 
 // A described model: which tensors it has and how a step is computed.
 class Model {
  public:
-  Model(const Keys& keys, Binder& binder);
+  // output_norm: the name of the last norm.
+  Model(const Keys& keys, Binder& binder, const std::string& output_norm = "output_norm");
   virtual ~Model() = default;
 
   const Hyper& hyper() const noexcept { return h_; }

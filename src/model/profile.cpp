@@ -29,6 +29,7 @@ PartProfile part_profile(const Program& part, const Parts::Part& name) {
   for (size_t g = 0; g < part.caches.size(); ++g)
     p.caches.insert(p.caches.end(), part.caches[g].layers, static_cast<uint16_t>(g));
   StepShape step;
+  step.sequences = 0;  // without what a sequence carries: the plan counts that itself
   const Cost one = cost(part, step);
   step.context = 1;
   const Cost next = cost(part, step);
@@ -53,7 +54,7 @@ MemoryProfile profile(const BoundModel& model, const Gguf& file, const Device& d
   p.context = model.hyper.context;
   p.result_row = uint64_t{program.outputs} * sizeof(float);
   p.width = model.hyper.width;
-  for (const CacheGroup& c : program.caches) p.caches.push_back({c.layers, c.kv_heads, c.k_size, c.v_size});
+  for (const CacheGroup& c : program.caches) p.caches.push_back(profile_of(c));
   for (const uint32_t rows : {32U, 64U, 128U, 256U, 512U})
     p.steps.push_back({rows, lay_out(program, rows).peak, device.workspace(program, rows)});
   const Parts parts = parts_of(program);

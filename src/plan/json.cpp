@@ -72,7 +72,11 @@ Wish wish_of(const Json& j) {
 Json to_json(const MemoryProfile& p) {
   json::array caches, steps, parts;
   for (const CacheProfile& c : p.caches)
-    caches.push_back({{"layers", c.layers}, {"kv_heads", c.kv_heads}, {"k", c.k_size}, {"v", c.v_size}});
+    caches.push_back({{"layers", c.layers},
+                      {"kv_heads", c.kv_heads},
+                      {"k", c.k_size},
+                      {"v", c.v_size},
+                      {"state", c.state}});
   for (const RowClass& s : p.steps)
     steps.push_back({{"rows", s.rows}, {"arena", s.arena}, {"workspace", s.workspace}});
   for (const PartProfile& part : p.parts) parts.push_back(part_json(part));
@@ -95,7 +99,7 @@ MemoryProfile profile_of(const Json& j) {
   p.tied = j.at("tied").as_bool();
   for (const Json& c : j.at("caches").as_array())
     p.caches.push_back({number<uint32_t>(c, "layers"), number<uint32_t>(c, "kv_heads"),
-                        number<uint32_t>(c, "k"), number<uint32_t>(c, "v")});
+                        number<uint32_t>(c, "k"), number<uint32_t>(c, "v"), number<uint64_t>(c, "state")});
   for (const Json& s : j.at("steps").as_array())
     p.steps.push_back(
         {number<uint32_t>(s, "rows"), number<uint64_t>(s, "arena"), number<uint64_t>(s, "workspace")});

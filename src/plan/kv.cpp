@@ -34,8 +34,14 @@ uint64_t kv_row_bytes(KvType type, uint32_t values) noexcept {
 }
 
 uint64_t page_bytes(const CacheProfile& cache, KvTypes types) noexcept {
+  if (cache.state != 0) return align_up(cache.state, 64) * cache.layers;
   const uint64_t token = kv_row_bytes(types.k, cache.k_size) + kv_row_bytes(types.v, cache.v_size);
   return align_up(token * cache.kv_heads * page_tokens, 64) * cache.layers;
+}
+
+uint64_t pages_for(const CacheProfile& cache, uint32_t context, uint32_t parallel) noexcept {
+  if (cache.state != 0) return uint64_t{2} * parallel;
+  return (uint64_t{context} + page_tokens - 1) / page_tokens * parallel;
 }
 
 }  // namespace hearth

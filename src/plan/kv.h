@@ -26,9 +26,16 @@ inline constexpr uint32_t page_tokens = 32;
 // Layers that share a page table.
 struct CacheProfile {
   uint32_t layers = 0, kv_heads = 0, k_size = 0, v_size = 0;
+  // Bytes that a layer carries from token to token of a sequence, however long that is; a page is then the
+  // state of one sequence. 0: keys and values.
+  uint64_t state = 0;
 };
 
-// Bytes of one page of a group: all its layers, K and V, page_tokens tokens.
+// Bytes of one page of a group: all its layers, K and V, page_tokens tokens; or the state of a sequence.
 uint64_t page_bytes(const CacheProfile& cache, KvTypes types) noexcept;
+
+// Pages of a group for `parallel` sequences of `context` tokens. States: twice as many as sequences, so that
+// those that rest between requests, or fork off, have one too.
+uint64_t pages_for(const CacheProfile& cache, uint32_t context, uint32_t parallel) noexcept;
 
 }  // namespace hearth

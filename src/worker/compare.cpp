@@ -11,9 +11,9 @@
 namespace hearth {
 namespace {
 
-constexpr uint32_t out_slot = 3;
+constexpr uint32_t out_slot = most_inputs;
 
-// One operation between its transfers: inputs from host copies 0–2, the output to copy 3.
+// One operation between its transfers: inputs from the first host copies, the output to the last.
 Program alone(const Program& whole, size_t index) {
   Program p = whole;
   p.ops.clear();
@@ -24,7 +24,7 @@ Program alone(const Program& whole, size_t index) {
     p.layer_of.push_back(whole.layer_of[index]);
   };
   std::vector<uint32_t> here;
-  for (uint32_t i = 0; i < 3; ++i) {
+  for (uint32_t i = 0; i < most_inputs; ++i) {
     const Act in = o.in[i];
     if (!in || std::find(here.begin(), here.end(), in.id) != here.end()) continue;
     here.push_back(in.id);
@@ -40,6 +40,9 @@ double terms(const Op& op) {
   const uint32_t cols = operands(op).in[0].cols;
   if (const auto* e = std::get_if<Experts>(&op)) return std::max(e->hidden, cols);
   if (const auto* a = std::get_if<Attend>(&op)) return a->heads.k_size;
+  if (std::holds_alternative<ShortConv>(op) || std::holds_alternative<Shift>(op)) return 1;
+  if (const auto* s = std::get_if<Scan>(&op)) return s->states;
+  if (const auto* d = std::get_if<Delta>(&op)) return d->size;
   return std::max(1U, cols);
 }
 
@@ -108,7 +111,7 @@ class Side {
     uint64_t cache = 0;
     for (const CacheGroup& c : program.caches) {
       plan.pages.push_back((rows_ + page_tokens - 1) / page_tokens);
-      cache += plan.pages.back() * page_bytes({c.layers, c.kv_heads, c.k_size, c.v_size}, kv);
+      cache += plan.pages.back() * page_bytes(profile_of(c), kv);
     }
     plan.device = device_.info().name;
     plan.buffers = {{BufferKind::weights, device_.resident(widest), false},
@@ -159,6 +162,10 @@ std::string first_tensor(const Program& program, const Op& op) {
   if (const auto* o = std::get_if<Patch>(&op)) return name(o->weight);
   if (const auto* o = std::get_if<Route>(&op)) return name(o->router);
   if (const auto* o = std::get_if<Experts>(&op)) return name(o->gate);
+  if (const auto* o = std::get_if<ShortConv>(&op)) return name(o->kernel);
+  if (const auto* o = std::get_if<Scan>(&op)) return name(o->a);
+  if (const auto* o = std::get_if<Delta>(&op)) return name(o->a);
+  if (const auto* o = std::get_if<Shift>(&op)) return name(o->mix);
   if (const auto* o = std::get_if<Logits>(&op)) return name(o->weight);
   return {};
 }
@@ -206,7 +213,7 @@ std::optional<OpDifference> compare_devices(const BoundModel& model, const Gguf&
     const Operands o = operands(program.ops[i]);
     std::vector<std::vector<float>> outs(2, std::vector<float>(size_t{rows} * o.out.cols));
     std::vector<std::span<float>> host(out_slot + 1);
-    for (uint32_t k = 0; k < 3; ++k) {
+    for (uint32_t k = 0; k < most_inputs; ++k) {
       if (o.in[k]) host[k] = values[o.in[k].id - 1];
     }
     for (uint32_t s = 0; s < 2; ++s) {

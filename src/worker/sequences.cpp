@@ -14,6 +14,7 @@ constexpr uint32_t least_shared = page_tokens;
 
 Sequences::Match Sequences::longest_match(const std::vector<TokenId>& tokens) const {
   Match best;
+  const bool carries = engine_.carries_state();
   const auto look = [&](SeqId id, bool kept) {
     const Sequence& s = engine_.sequence(id);
     const size_t known = std::min<size_t>({s.computed, s.tokens.size(), tokens.size()});
@@ -24,9 +25,12 @@ Sequences::Match Sequences::longest_match(const std::vector<TokenId>& tokens) co
     // by others than without a takeover, and the text would depend on who asked before. The last token is
     // computed again in any case.
     const bool divides = common < tokens.size() || common % page_tokens == 0;
+    const uint32_t all = common;
     if (common <= s.prompt_end() && divides)
       common =
           std::min<uint32_t>(common, static_cast<uint32_t>(tokens.size()) - 1) / page_tokens * page_tokens;
+    // A state is that behind the last token: either all of it is gone on with, or nothing.
+    if (carries && (common != all || common != s.computed || common == tokens.size())) return;
     if (common > best.common) best = {id, common, kept};
   };
   for (const SeqId id : kept_) look(id, true);

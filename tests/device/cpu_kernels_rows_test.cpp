@@ -135,6 +135,24 @@ TEST(CpuKernelsRows, ActivationsOfExtremeValuesStayFinite) {
   });
 }
 
+TEST(CpuKernelsRows, Open) {
+  Random random(18);
+  for_every_set([&](const RowKernels& k) {
+    for (const uint32_t n : lengths) {
+      Guarded<float> gate(n), x(n), out(n);
+      random.fill(gate, -12.0F, 12.0F);
+      random.fill(x, -2.0F, 2.0F);
+      k.open(gate.data(), x.data(), n, out.data());
+      for (uint32_t i = 0; i < n; ++i) {
+        const double v = x[i] / (1.0 + std::exp(-static_cast<double>(gate[i])));
+        ASSERT_NEAR(out[i], v, 8 * unit * std::fabs(v)) << i << " of " << n;
+      }
+      k.open(gate.data(), x.data(), n, x.data());
+      for (uint32_t i = 0; i < n; ++i) ASSERT_EQ(x[i], out[i]) << "in place";
+    }
+  });
+}
+
 TEST(CpuKernelsRows, ExpSum) {
   Random random(14);
   for_every_set([&](const RowKernels& k) {

@@ -82,13 +82,13 @@ std::vector<double> attention(const std::vector<double>& q, const Matrix& k, con
 }
 
 void check_attention(const std::string& set, MaskSpec mask, float soft_cap, uint32_t rows, HeadShape heads,
-                     bool sinks = false, bool two_pass = false) {
+                     bool sinks = false, bool two_pass = false, bool gated = false) {
   Rig rig(set);
   constexpr uint32_t width = 64;
   rig.program.caches = {{1, heads.kv_heads, heads.k_size, heads.v_size, 0}};
-  rig.program.ropes = {RopeTable{}};  // no rotation
-  const Act x = rig.act(width), q = rig.act(heads.q_heads * heads.k_size),
-            y = rig.act(heads.q_heads * heads.v_size);
+  rig.program.ropes = {RopeTable{}};                     // no rotation
+  const uint32_t each = heads.k_size * (gated ? 2 : 1);  // columns of a head's query, and of its gate
+  const Act x = rig.act(width), q = rig.act(heads.q_heads * each), y = rig.act(heads.q_heads * heads.v_size);
   const Weight table = rig.weight(rows, width);
   Qkv qkv;
   qkv.in = x;
@@ -97,7 +97,8 @@ void check_attention(const std::string& set, MaskSpec mask, float soft_cap, uint
   qkv.wk = rig.weight(heads.kv_heads * heads.k_size, width, 0.2F);
   qkv.wv = rig.weight(heads.kv_heads * heads.v_size, width, 0.2F);
   qkv.heads = heads;
-  Attend attend{q, y, {}, mask, 0.3F, soft_cap, heads, {}, two_pass};
+  qkv.gated = gated;
+  Attend attend{q, y, {}, mask, 0.3F, soft_cap, heads, {}, two_pass, gated};
   if (sinks) attend.sinks = rig.weight(1, heads.q_heads, 2, 1);
   rig.push(Embed{x, table, 1});
   rig.push(qkv);
@@ -110,8 +111,10 @@ void check_attention(const std::string& set, MaskSpec mask, float soft_cap, uint
   for (size_t r = 0; r < rows; ++r) {
     for (size_t h = 0; h < heads.q_heads; ++h) {
       const size_t group = h / (heads.q_heads / heads.kv_heads);
-      const auto part = attention(qs[r], ks, vs, r, attend, h * heads.k_size, group * heads.k_size,
-                                  group * heads.v_size, sinks ? std::exp(rig.matrix(attend.sinks)[0][h]) : 0);
+      auto part = attention(qs[r], ks, vs, r, attend, h * each, group * heads.k_size, group * heads.v_size,
+                            sinks ? std::exp(rig.matrix(attend.sinks)[0][h]) : 0);
+      for (size_t i = 0; gated && i < part.size(); ++i)
+        part[i] /= 1 + std::exp(-qs[r][h * each + heads.k_size + i]);
       wanted[r].insert(wanted[r].end(), part.begin(), part.end());
     }
   }
@@ -127,6 +130,15 @@ TEST(Operations, AttentionInAllItsShapes) {
       check_attention(set, {false, 0}, 0, rows, {2, 2, 64, 32});
       check_attention(set, {true, 40}, 1.5F, rows, {40, 2, 8, 24});
       check_attention(set, {true, 9}, 0, rows, {4, 2, 32, 32}, true);
+    }
+  }
+}
+
+TEST(Operations, AttentionThroughGates) {
+  for (const std::string& set : sets) {
+    for (const bool two_pass : {false, true}) {
+      check_attention(set, {true, 0}, 0, 75, {4, 2, 16, 16}, false, two_pass, true);
+      check_attention(set, {true, 0}, 0, 40, {3, 1, 24, 24}, false, two_pass, true);
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "device/device.h"
@@ -60,14 +61,69 @@ class Rig {
   // Rows of the embedding table as input; one sequence of `rows` tokens, or `pictures` that have so many
   // together. The program must end in Pool or Logits.
   Matrix run(uint32_t rows, KvType kv = KvType::f32) {
+    std::vector<Slice> slices;
+    uint32_t pages = 0, at = 0;
+    for (const Picture& p : pictures) {
+      slices.push_back({at, p.down * p.across, 0});
+      at += slices.back().rows;
+    }
+    if (pictures.empty()) slices.push_back({0, rows, 0});
+    for (const Slice& s : slices) pages = std::max(pages, (s.rows + page_tokens - 1) / page_tokens);
+    const auto executable = prepare(rows, pages * static_cast<uint32_t>(slices.size()), kv);
+    return step(*executable, slices, pages);
+  }
+
+  // Several sequences, all of the same tokens: how many rows of each the steps have. Results of each
+  // sequence.
+  std::vector<Matrix> run_steps(const std::vector<std::vector<uint32_t>>& steps, KvType kv = KvType::f32) {
+    const size_t sequences = steps.front().size();
+    std::vector<uint32_t> done(sequences, 0);
+    uint32_t most = 0, longest = 0;
+    for (const auto& rows : steps) {
+      uint32_t all = 0;
+      for (size_t s = 0; s < sequences; ++s) all += rows[s], done[s] += rows[s];
+      most = std::max(most, all);
+    }
+    for (uint32_t& d : done) longest = std::max(longest, std::exchange(d, 0));
+    const uint32_t pages = (longest + page_tokens - 1) / page_tokens;
+    const auto executable = prepare(most, pages * static_cast<uint32_t>(sequences), kv);
+    std::vector<Matrix> out(sequences);
+    for (const auto& rows : steps) {
+      std::vector<Slice> slices;
+      std::vector<PageId> tables;
+      uint32_t at = 0;
+      for (size_t s = 0; s < sequences; ++s) {
+        if (rows[s] == 0) continue;
+        slices.push_back({at, rows[s], done[s]});
+        at += rows[s];
+        // The last sequence has the first pages.
+        for (uint32_t p = 0; p < pages; ++p)
+          tables.push_back({static_cast<uint32_t>(sequences - 1 - s) * pages + p});
+      }
+      const Matrix results = step(*executable, slices, pages, tables);
+      auto from = results.begin();
+      for (size_t s = 0; s < sequences; ++s) {
+        out[s].insert(out[s].end(), from, from + rows[s]);
+        from += rows[s];
+        done[s] += rows[s];
+      }
+    }
+    return out;
+  }
+
+  Program program;
+  std::vector<Picture> pictures;
+
+ private:
+  // Everything is loaded for steps of so many rows and caches of so many pages.
+  std::unique_ptr<Executable> prepare(uint32_t rows, uint32_t pages, KvType kv) {
     if (const auto* pool = std::get_if<Pool>(&program.ops.back())) program.outputs = pool->outputs;
     if (const auto* head = std::get_if<Logits>(&program.ops.back())) {
       program.outputs = static_cast<uint32_t>(program.weights[head->weight.id - 1].shape.rows);
     }
     DeviceBuffers plan;
     plan.kv = {kv, kv};
-    for (size_t i = 0; i < program.caches.size(); ++i)
-      plan.pages.push_back((rows + page_tokens - 1) / page_tokens + static_cast<uint32_t>(pictures.size()));
+    plan.pages.assign(program.caches.size(), pages);
     const Layout layout = lay_out(program, rows);
     plan.buffers = {{BufferKind::arena, layout.peak, false},
                     {BufferKind::workspace, device_->workspace(program, rows), false},
@@ -78,57 +134,44 @@ class Rig {
       const WeightInfo& w = program.weights[i];
       device_->load({i + 1}, {"w", w.type, w.shape, bytes_[i]});
     }
-    const auto executable = device_->prepare(program, layout);
+    return device_->prepare(program, layout);
+  }
+
+  // One step, all of whose rows are wanted; tables: [slices × stride], empty: pages 0, 1, 2 …
+  Matrix step(Executable& executable, const std::vector<Slice>& slices, uint32_t stride,
+              std::vector<PageId> tables = {}) {
     std::vector<TokenId> tokens;
     std::vector<uint32_t> positions, wanted;
-    std::vector<PageId> pages;
-    for (uint32_t r = 0; r < rows; ++r) {
-      tokens.push_back({static_cast<int32_t>(r)});
-      positions.push_back(r);
-      wanted.push_back(r);
-      pages.push_back({r});
+    for (const Slice& s : slices) {
+      for (uint32_t r = 0; r < s.rows; ++r) {
+        tokens.push_back({static_cast<int32_t>(s.cached + r)});
+        positions.push_back(s.cached + r);
+        wanted.push_back(s.first_row + r);
+      }
     }
-    std::vector<Slice> slices{{0, rows, 0}};
-    if (!pictures.empty()) lay_pictures(rows, slices, pages, wanted);
-    const std::vector<std::span<const PageId>> tables(program.caches.size(), pages);
+    for (uint32_t p = 0; tables.size() < stride * slices.size(); ++p) tables.push_back({p});
+    const std::vector<std::span<const PageId>> spans(program.caches.size(), tables);
+    uint32_t left = static_cast<uint32_t>(wanted.size());
+    for (const Op& op : program.ops) left = rows_behind(op, left);
+    wanted.resize(left);
     StepInputs in;
     if (pictures.empty()) in.tokens = tokens;
     in.pictures = pictures;
     in.positions = positions;
     in.slices = slices;
-    in.page_tables = tables;
-    in.table_stride = rows;
+    in.page_tables = spans;
+    in.table_stride = stride;
     in.result_rows = wanted;
-    in.exact_rows =
-        slices.size() > 1 ? slices[0].rows : std::min(rows, 5U);  // both groups of kernels take part
-    executable->run(in);
-    const auto results = executable->results();
+    // Both groups of kernels take part.
+    in.exact_rows = pictures.size() > 1 ? slices[0].rows : std::min(static_cast<uint32_t>(tokens.size()), 5U);
+    executable.run(in);
+    const auto results = executable.results();
     Matrix out;
     for (size_t at = 0; at < results.size(); at += program.outputs) {
       out.emplace_back(results.begin() + static_cast<long>(at),
                        results.begin() + static_cast<long>(at + program.outputs));
     }
     return out;
-  }
-
-  Program program;
-  std::vector<Picture> pictures;
-
- private:
-  // A slice for each picture, with pages of its own; all rows that are left at the end are wanted.
-  void lay_pictures(uint32_t rows, std::vector<Slice>& slices, std::vector<PageId>& pages,
-                    std::vector<uint32_t>& wanted) const {
-    slices.clear();
-    pages.assign(size_t{rows} * pictures.size(), {});
-    uint32_t at = 0, page = 0, left = rows;
-    for (const Picture& p : pictures) {
-      const uint32_t own = p.down * p.across;
-      for (uint32_t i = 0; i * page_tokens < own; ++i) pages[slices.size() * rows + i] = {page++};
-      slices.push_back({at, own, 0});
-      at += own;
-    }
-    for (const Op& op : program.ops) left = rows_behind(op, left);
-    wanted.resize(left);
   }
 
   std::unique_ptr<Device> device_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "plan/json.h"
 #include "support/model_numbers.h"
 
 namespace hearth {
@@ -101,6 +102,24 @@ TEST(Plan, UnknownCacheTypeIsRefusedByName) {
     FAIL();
   } catch (const Error& e) {
     EXPECT_NE(e.message.find("q3"), std::string::npos);
+  }
+}
+
+// A layer that carries a state keeps nothing per token: two states per request, however long the context.
+TEST(Plan, StatesAreCountedPerRequestAndSurviveTheWire) {
+  MemoryProfile model = profile_of_8b();
+  model.caches.push_back({3, 0, 0, 0, 1000});
+  for (uint32_t p = 1; p <= 3; ++p) model.parts[p].caches = {1};
+  const MemoryProfile other = profile_of(json::parse(json::serialize(to_json(model))));
+  ASSERT_EQ(other.caches.size(), 2U);
+  EXPECT_EQ(other.caches[1].state, 1000U);
+  EXPECT_EQ(other.caches[1].layers, 3U);
+  for (const uint32_t context : {4096U, 8192U}) {
+    const Wish wish{context, 2, 512, {KvType::f16, KvType::f16}};
+    const auto plan = std::get<Plan>(place(other, DeviceBudget{"cpu", 64ULL << 30}, wish));
+    EXPECT_EQ(plan.pages, (std::vector<uint32_t>{2 * context / page_tokens, 4}));
+    // 29 layers · 8 heads · 128 values · (K + V) · 2 bytes, and states of 1000 bytes in lines of 64.
+    EXPECT_EQ(plan.devices[0].of(BufferKind::kv), 29ULL * 8 * 128 * 2 * 2 * 2 * context + 4ULL * 3 * 1024);
   }
 }
 

@@ -29,7 +29,7 @@ RunOptions options(KvTypes kv = {KvType::f32, KvType::f32}) {
   return o;
 }
 
-// Models with operations that have no shader: all layers on the CPU, the head here.
+// Whether every operation of the model has a shader.
 bool runs_here(const Reference& r) {
   const Gguf file = r.file();
   const BoundModel model = bind_model(file);
@@ -41,12 +41,8 @@ bool runs_here(const Reference& r) {
 void check_model(const std::string& path) {
   const Reference r(path);
   RunOptions o = options();
-  if (!runs_here(r)) {
-    std::cout << r.name << ": layers on the CPU\n";
-    o.open = [] { return open_cpu_device({"", 2, true}); };
-    o.open_second = &vulkan::open_first;
-    o.second = 1;
-  }
+  o.beside = !runs_here(r);
+  if (o.beside) std::cout << r.name << ": what has no shader on the CPU\n";
   Loaded model(r, o);
   const Distance d = distance(r.data, model.scores(r.tokens(), r.data.as_object().contains("top8")));
   EXPECT_LE(d.max_abs, limit(r.data, "max_abs")) << r.name;

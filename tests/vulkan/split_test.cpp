@@ -93,6 +93,45 @@ TEST(VulkanSplit, LatentAttentionStaysOnTheCpu) {
   }
 }
 
+// Operations that carry a state are refused, with the reason; the plan lays those layers on the CPU and says
+// so.
+TEST(VulkanSplit, LayersThatCarryAStateGoToTheCpu) {
+  for (const char* name : {"lfm2", "mamba", "mamba2", "qwen35"}) {
+    SCOPED_TRACE(name);
+    const Reference r(fixture(name));
+    const BoundModel bound = bind_model(r.file());
+    const Parts parts = parts_of(bound.program);
+    const auto gpu = vulkan::open_first();
+    RunOptions o;
+    o.rows = 64;
+    o.open = &vulkan::open_first;
+    o.beside = true;
+    o.second = 1;  // of the layers, the head counted first, one on Vulkan
+    Loaded model(r, o);
+    const Plan& plan = model.engine().plan();
+    size_t carrying = 0;
+    for (size_t i = 0; i < bound.program.ops.size(); ++i) {
+      const Op& op = bound.program.ops[i];
+      if (!std::visit([]<class O>(const O&) { return Carries<O>; }, op)) continue;
+      const auto refusal = gpu->refuse(op, bound.program, {});
+      ASSERT_TRUE(refusal);
+      EXPECT_EQ(refusal->detail, "there is no shader for " + std::string(kind_name(op)) +
+                                     ", which carries a state from token to token");
+      EXPECT_EQ(plan.parts[parts.of[i]].device, 1U) << "operation " << i;
+      ++carrying;
+    }
+    EXPECT_GT(carrying, 0U);
+    EXPECT_EQ(plan.parts.back().device, 0U) << "the head can be computed there";
+    ASSERT_FALSE(plan.notes.empty());
+    EXPECT_NE(plan.notes.front().find("parts are not computed on"), std::string::npos) << plan.notes.front();
+    EXPECT_NE(plan.notes.front().find("carries a state"), std::string::npos) << plan.notes.front();
+    const Distance d = distance(r.data, model.scores(r.tokens(), true));
+    EXPECT_LE(d.max_abs, 1e-3);
+    for (size_t i = 0; i < 2; ++i)
+      EXPECT_EQ(model.engine().devices()[i]->reserved(), plan.devices[i].anonymous()) << "device " << i;
+  }
+}
+
 // What is predicted before anything is loaded is what the device takes: to the byte where the whole model is
 // on it, within the planner's bound where it is divided.
 TEST(VulkanSplit, ThePlanIsTheReality) {

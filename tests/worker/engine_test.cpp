@@ -180,6 +180,27 @@ TEST_P(EngineWith, ForksShareAndThenGoTheirOwnWay) {
   check_forks(GetParam(), KvType::f16, 1e-3);
 }
 
+// Whatever the fork's own tokens are, and however far its trunk is computed.
+TEST(Engine, AForkAnywhereEqualsAFreshStart) {
+  const Reference r(fixture("llama"));
+  Loaded model(r, {});
+  Engine& engine = model.engine();
+  const auto stem = tokens_of(70, 1);
+  Scores base, out;
+  const SeqId trunk = engine.add(scoring(stem, base));
+  drain(engine);
+  for (const uint32_t keep : {69U, 64U, 45U, 32U, 1U}) {
+    const auto other = tokens_of(60, 80 + keep);
+    const SeqId branch = engine.fork(trunk, keep, scoring(other, out));
+    EXPECT_EQ(engine.sequence(branch).computed, keep);
+    drain(engine);
+    engine.remove(branch);
+    std::vector<TokenId> same(stem.begin(), stem.begin() + keep);
+    same.insert(same.end(), other.begin(), other.end());
+    EXPECT_LE(max_difference(out, model.scores(same, false).back()), 1e-4) << keep;
+  }
+}
+
 TEST_P(EngineWith, ACutAnywhereEqualsAFreshStart) {
   const Reference r(fixture(GetParam()));
   Loaded model(r, {});

@@ -18,6 +18,7 @@ Plan plan_of(const BoundModel& model, const Gguf& file, const std::vector<Device
   std::vector<DeviceBudget> budgets(devices.size(), DeviceBudget{"cpu", 8ULL << 30});
   for (size_t d = 0; d < devices.size(); ++d) {
     budgets[d].device = devices[d]->info().name;
+    budgets[d].maps_weights = !o.beside || d > 0;
     measure(budgets[d], model, needs, *devices[d], wish.kv);
   }
   return std::get<Plan>(place(needs, budgets, wish));
@@ -79,8 +80,9 @@ Loaded::Loaded(const Reference& reference, const RunOptions& options) : file_(re
   BoundModel model = bind_model(file_);
   if (options.two_pass) attend_in_two_passes(model.program);
   std::vector<Device*> devices;
-  for (int d = 0; d < (options.second ? 2 : 1); ++d) {
-    auto* const open = d == 1 && options.open_second != nullptr ? options.open_second : options.open;
+  for (int d = 0; d < (options.second || options.beside ? 2 : 1); ++d) {
+    auto* open = d == 1 && options.open_second != nullptr ? options.open_second : options.open;
+    if (d == 1 && options.beside) open = nullptr;
     devices_.push_back(open != nullptr ? open()
                                        : open_cpu_device({options.set, options.threads, options.exact}));
     devices.push_back(devices_.back().get());

@@ -37,6 +37,7 @@ struct RunOptions {
   std::unique_ptr<Device> (*open)() = nullptr;         // another device than the CPU
   std::unique_ptr<Device> (*open_second)() = nullptr;  // instead of a second such device
   bool two_pass = false;                               // attention
+  bool beside = false;  // the first device is an accelerator, beside it a CPU for what it refuses
 };
 
 // A loaded model with all that it stands on.

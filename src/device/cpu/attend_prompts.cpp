@@ -91,7 +91,7 @@ class Unit {
         // Lanes without a query see what the last one sees.
         space_.position[query] = slice_.cached + first_ + std::min(query, queries_ - 1) / group_;
         if (query >= queries_) continue;
-        q[i] = step_.act(op_.q) + uint64_t{row_of(query)} * op_.q.cols + uint64_t{head_of(query)} * size;
+        q[i] = query_of(step_, op_, row_of(query), head_of(query));
       }
       kernels_.pack_queries(q, size, op_.scale, space_.q + uint64_t{p} * size * attend_lanes,
                             space_.q_scale + p * attend_lanes);
@@ -161,6 +161,8 @@ class Unit {
       const uint32_t lane = p * attend_lanes;
       kernels_.finish(space_.acc + uint64_t{lane} * size, space_.best + lane, space_.total + lane,
                       weight != nullptr ? sinks : nullptr, size, out);
+      for (uint32_t i = 0; i < attend_lanes && lane + i < queries_; ++i)
+        open_gate(step_, op_, row_of(lane + i), head_of(lane + i), out[i]);
     }
   }
 

@@ -105,8 +105,9 @@ class AttendStage final : public Stage {
     const uint32_t size = op_.heads.k_size;
     const RowKernels& k = *step.device->table().rows;
     for (uint32_t r = 0; r < u.rows; ++r) {
-      const float* q = step.act(op_.q) + uint64_t{row + r} * op_.q.cols + uint64_t{u.q_head} * size;
-      k.scale(q, op_.scale, u.group * size, u.q + uint64_t{r} * u.group * size);
+      for (uint32_t g = 0; g < u.group; ++g)
+        k.scale(query_of(step, op_, row + r, u.q_head + g), op_.scale, size,
+                u.q + (uint64_t{r} * u.group + g) * size);
     }
     std::fill_n(u.acc, uint64_t{u.queries} * op_.heads.v_size, 0.0F);
     const LoadedWeight* sinks = step.device->maybe(op_.sinks);
@@ -236,6 +237,7 @@ class AttendStage final : public Stage {
       for (uint32_t g = 0; g < u.group; ++g) {
         const uint32_t q = r * u.group + g;
         k.scale(u.acc + uint64_t{q} * size, 1.0F / u.total[q], size, out + uint64_t{g} * size);
+        open_gate(step, op_, row + r, u.q_head + g, out + uint64_t{g} * size);
       }
     }
   }

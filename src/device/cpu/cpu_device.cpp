@@ -113,6 +113,22 @@ struct Judge {
     return vectors(o.bias);
   }
   std::optional<Refusal> operator()(const Resample&) const { return std::nullopt; }
+  std::optional<Refusal> operator()(const ShortConv& o) const {
+    const uint64_t taps = program.weights[o.kernel.id - 1].shape.cols;
+    if (taps > most_taps)
+      return Refusal{"taps", fmt::format("a convolution over {} tokens, {} at most", taps, most_taps)};
+    return vectors(o.kernel, o.bias);
+  }
+  std::optional<Refusal> operator()(const Scan& o) const {
+    // Read row by row, whatever its columns.
+    if (o.project) {
+      const WeightInfo& w = program.weights[o.project.id - 1];
+      if (type_info(w.type).decode == nullptr) return refuse_weight(program, o.project);
+    }
+    return vectors(o.step_bias, o.a, o.skip);
+  }
+  std::optional<Refusal> operator()(const Delta& o) const { return vectors(o.alpha_bias, o.a, o.gain); }
+  std::optional<Refusal> operator()(const Shift& o) const { return vectors(o.mix); }
   std::optional<Refusal> operator()(const Logits& o) const {
     auto r = matrices(o.weight);
     return r ? r : vectors(o.bias);
@@ -152,7 +168,7 @@ void CpuDevice::reserve(const DeviceBuffers& plan, const Program& program) {
   for (size_t g = 0; g < program.caches.size(); ++g) {
     const CacheGroup& c = program.caches[g];
     KvGroup group;
-    group.profile = {c.layers, c.kv_heads, c.k_size, c.v_size};
+    group.profile = profile_of(c);
     group.types = plan.kv;
     group.pages = plan.pages[g];
     group.k_row = kv_row_bytes(plan.kv.k, c.k_size);

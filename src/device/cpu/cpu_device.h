@@ -35,6 +35,11 @@ struct LoadedWeight {
   const float* values() const { return reinterpret_cast<const float*>(data); }
 };
 
+// Tokens that a convolution may see.
+inline constexpr uint32_t most_taps = 16;
+// Heads of a single channel that a thread scans together.
+inline constexpr uint32_t scan_heads = 64;
+
 // Keys and values of one cache group: per layer a run of pages, in each page the keys [kv head][token][k
 // row], then the values [kv head][token][v row]. In a group without values of its own they are the first of
 // each key: the same rows, in the same type.
@@ -52,6 +57,8 @@ struct KvGroup {
     if (profile.v_size == 0) return k(layer, page, head);
     return k(layer, page, profile.kv_heads) + uint64_t{head} * page_tokens * v_row;
   }
+  // Of a group of states: what the layer carries for the sequence that has this page.
+  float* state(uint32_t layer, PageId page) const { return reinterpret_cast<float*>(k(layer, page, 0)); }
 };
 
 // Where a weight lives when the device has its own copy of the weights.

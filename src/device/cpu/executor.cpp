@@ -41,6 +41,10 @@ struct StageMaker {
   std::unique_ptr<Stage> operator()(const Gated& o) const { return gated_stage(o, in); }
   std::unique_ptr<Stage> operator()(const Route& o) const { return route_stage(o); }
   std::unique_ptr<Stage> operator()(const Experts& o) const { return experts_stage(o); }
+  std::unique_ptr<Stage> operator()(const ShortConv& o) const { return short_conv_stage(o); }
+  std::unique_ptr<Stage> operator()(const Scan& o) const { return scan_stage(o); }
+  std::unique_ptr<Stage> operator()(const Delta& o) const { return delta_stage(o); }
+  std::unique_ptr<Stage> operator()(const Shift& o) const { return shift_stage(o); }
   std::unique_ptr<Stage> operator()(const Combine& o) const { return combine_stage(o); }
   std::unique_ptr<Stage> operator()(const Patch& o) const { return patch_stage(o); }
   std::unique_ptr<Stage> operator()(const Resample& o) const { return resample_stage(o); }

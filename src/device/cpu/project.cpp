@@ -22,12 +22,16 @@ void read_row(const Step& step, const Norm* norm, const float* x, uint32_t cols,
   const RowKernels& k = *step.device->table().rows;
   const LoadedWeight* gain = step.device->maybe(norm->gain);
   const LoadedWeight* bias = step.device->maybe(norm->bias);
-  if (norm->kind == NormKind::rms) {
-    k.rms_norm(x, gain != nullptr ? gain->values() : nullptr, cols, norm->eps, out);
-    if (bias != nullptr) k.add(out, bias->values(), cols, out);
-  } else {
-    k.layer_norm(x, gain != nullptr ? gain->values() : nullptr, bias != nullptr ? bias->values() : nullptr,
-                 cols, norm->eps, out);
+  const uint32_t size = cols / norm->parts;
+  for (uint32_t at = 0; at < cols; at += size) {
+    const float* gains = gain != nullptr ? gain->values() + at : nullptr;
+    const float* biases = bias != nullptr ? bias->values() + at : nullptr;
+    if (norm->kind == NormKind::rms) {
+      k.rms_norm(x + at, gains, size, norm->eps, out + at);
+      if (biases != nullptr) k.add(out + at, biases, size, out + at);
+    } else {
+      k.layer_norm(x + at, gains, biases, size, norm->eps, out + at);
+    }
   }
 }
 

@@ -126,12 +126,15 @@ class QkvStage final : public Stage {
   }
 
   void query(const Step& step, uint32_t thread, const Projector& projector, uint32_t index) const {
-    const uint32_t size = op_.heads.k_size;
-    const float* block =
-        head(step, thread, projector, index, {op_.wq, op_.bq, op_.q_norm, op_.scale_q, size, true});
-    float* out = step.act(op_.q) + uint64_t{index} * size;
-    for (uint32_t r = 0; r < step.rows; ++r)
-      std::copy_n(block + uint64_t{r} * size, size, out + uint64_t{r} * op_.q.cols);
+    const uint32_t size = op_.heads.k_size, parts = op_.gated ? 2 : 1;
+    for (uint32_t part = 0; part < parts; ++part) {
+      const bool gate = part == 1;
+      const Side side{op_.wq, op_.bq, gate ? Weight{} : op_.q_norm, op_.scale_q, size, !gate};
+      const float* block = head(step, thread, projector, index * parts + part, side);
+      float* out = step.act(op_.q) + uint64_t{index * parts + part} * size;
+      for (uint32_t r = 0; r < step.rows; ++r)
+        std::copy_n(block + uint64_t{r} * size, size, out + uint64_t{r} * op_.q.cols);
+    }
   }
 
   void key(const Step& step, uint32_t thread, const Projector& projector, uint32_t index) const {

@@ -79,6 +79,10 @@ std::unique_ptr<Stage> gated_stage(const Gated& op, Input in);
 std::unique_ptr<Stage> route_stage(const Route& op);
 uint64_t route_floats(const Route& op) noexcept;  // of scratch memory, per thread
 std::unique_ptr<Stage> experts_stage(const Experts& op);
+std::unique_ptr<Stage> short_conv_stage(const ShortConv& op);
+std::unique_ptr<Stage> scan_stage(const Scan& op);
+std::unique_ptr<Stage> delta_stage(const Delta& op);
+std::unique_ptr<Stage> shift_stage(const Shift& op);
 std::unique_ptr<Stage> combine_stage(const Combine& op);
 std::unique_ptr<Stage> transfer_stage(const Transfer& op);
 std::unique_ptr<Stage> patch_stage(const Patch& op);

@@ -129,6 +129,32 @@ struct RowKernels {
   float (*exp_sum)(float* x, uint32_t n, float m);
   // Rotates pairs (x[i], x[i + pairs]) if split, else (x[2i], x[2i + 1]), by cos[i], sin[i], in place.
   void (*rope)(float* x, const float* cos, const float* sin, uint32_t pairs, bool split);
+  // out = σ(gate) · x; in place allowed.
+  void (*open)(const float* gate, const float* x, uint32_t n, float* out);
+};
+
+// What is carried from token to token.
+struct StateKernels {
+  // out[i] = Σ_k kernel[k·n + i] · rows[k][i] + bias[i], k < taps; bias may be null.
+  void (*convolve)(const float* const* rows, const float* kernel, const float* bias, uint32_t taps,
+                   uint32_t n, float* out);
+  // out[i] = log(1 + e^(x[i] + bias[i])); in place allowed.
+  void (*softplus)(const float* x, const float* bias, uint32_t n, float* out);
+  // One token of a selective scan, s: [n][states]:
+  //   s[i][k] = e^(time[i]·a[i][k]) · s[i][k] + time[i]·x[i] · b[k];  y[i] = Σ_k s[i][k] · c[k]
+  void (*scan)(float* s, const float* a, const float* time, const float* x, const float* b, const float* c,
+               uint32_t states, uint32_t n, float* y);
+  // The same where all forget alike: s[i][k] = decay · s[i][k] + time·x[i] · b[k].
+  void (*scan_head)(float* s, float decay, float time, const float* x, const float* b, const float* c,
+                    uint32_t states, uint32_t n, float* y);
+  // out = factor · x / max(|x|, eps), by the Euclidean length.
+  void (*unit)(const float* x, uint32_t n, float eps, float factor, float* out);
+  // One token of the delta rule, s: [n][size]:
+  //   s[i] = decay · s[i]; s[i] += rate · (v[i] − s[i]·k) · k;  y[i] = s[i]·q
+  void (*delta)(float* s, float decay, float rate, const float* k, const float* q, const float* v,
+                uint32_t size, uint32_t n, float* y);
+  // out = x + mix · (before − x)
+  void (*blend)(const float* x, const float* before, const float* mix, uint32_t n, float* out);
 };
 
 // The limit of a set's products: its fastest instruction on registers alone. `operations` counts the
@@ -151,6 +177,7 @@ struct CpuTable {
   RoundRow round_row;
   const AttendKernels* attend;
   const PeakKernel* peak = nullptr;
+  const StateKernels* state = nullptr;
 };
 
 // One per folder, defined in its table.cpp.

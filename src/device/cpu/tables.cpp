@@ -114,6 +114,7 @@ ResolvedTable resolve(std::string_view wanted, const CpuFeatures& features) {
     if (table.attend != nullptr && table.attend->pack_keys == nullptr) {
       fill(r.attend_f32, r.attend_f32_set, table.attend, table.name);
     }
+    fill(r.state, r.state_set, table.state, table.name);
     fill(r.peak, r.peak_set, table.peak, table.name);
   }
   // All sets know their types by now: a packed type has row kernels too.

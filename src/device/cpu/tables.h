@@ -49,6 +49,9 @@ struct ResolvedTable {
   const AttendKernels* attend_f32 = nullptr;
   std::string_view attend_f32_set;
 
+  const StateKernels* state = nullptr;
+  std::string_view state_set;
+
   RoundRow round_row = nullptr;  // set wherever there are packed kernels
   const PeakKernel* peak = nullptr;
   std::string_view peak_set;

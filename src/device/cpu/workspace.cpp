@@ -26,6 +26,7 @@ struct Needs {
   void operator()(const Embed&) {}
   void operator()(const Norm&) {}
   void operator()(const Combine&) {}
+  void operator()(const Shift&) {}
   void operator()(const Transfer&) {}
   void operator()(const Linear& o) {
     if (o.heads.heads != 0) return result(head_linear_floats(o, rows));
@@ -51,6 +52,11 @@ struct Needs {
   }
   void operator()(const Patch& o) { result(patch_floats(o)); }
   void operator()(const Resample&) {}
+  void operator()(const ShortConv& o) {
+    result(2 * program.weights[o.kernel.id - 1].shape.cols * o.out.cols);  // the kernel, and what it sees
+  }
+  void operator()(const Scan&) { result(rows * scan_heads); }
+  void operator()(const Delta& o) { result(2 * uint64_t{o.size}); }
   void operator()(const Logits& o) { input(o.in); }
   void operator()(const Pool& o) { input(o.in); }
   void operator()(const Route& o) { result(route_floats(o)); }

@@ -45,7 +45,14 @@ CommandMaker::~CommandMaker() {
 }
 
 Command CommandMaker::make(const Op& op) {
-  return std::visit([this](const auto& o) { return make_op(o); }, op);
+  return std::visit(
+      [this]<class O>(const O& o) -> Command {
+        if constexpr (Carries<O>)
+          throw Error(Code::bug, "an operation was refused and comes", "report it");
+        else
+          return make_op(o);
+      },
+      op);
 }
 
 // refuse() keeps these from coming here.

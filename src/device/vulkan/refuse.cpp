@@ -83,8 +83,17 @@ struct Judge {
 
   // Rows of the table are decoded by the CPU, which knows every type.
   std::optional<Refusal> operator()(const Embed&) const { return std::nullopt; }
-  std::optional<Refusal> operator()(const Norm& o) const { return vectors(o.gain, o.bias); }
+  std::optional<Refusal> operator()(const Norm& o) const {
+    if (o.parts != 1)
+      return Refusal{"parts", fmt::format("there is no shader for norms of rows in {} parts", o.parts)};
+    return vectors(o.gain, o.bias);
+  }
   std::optional<Refusal> operator()(const Combine&) const { return std::nullopt; }
+  std::optional<Refusal> operator()(const Carries auto& o) const {
+    return Refusal{
+        "state",
+        fmt::format("there is no shader for {}, which carries a state from token to token", kind_name(o))};
+  }
   std::optional<Refusal> operator()(const Transfer&) const { return std::nullopt; }
   std::optional<Refusal> operator()(const Linear& o) const {
     if (o.heads.heads != 0) return no_shader("products with one matrix per head");
@@ -95,7 +104,12 @@ struct Judge {
     auto r = matrices(o.gate, o.up);
     return r ? r : vectors(o.gate_bias, o.up_bias);
   }
+  std::optional<Refusal> gates(bool gated) const {
+    if (!gated) return std::nullopt;
+    return Refusal{"gates", "there is no shader for gates behind the queries of attention"};
+  }
   std::optional<Refusal> operator()(const Qkv& o) const {
+    if (auto r = gates(o.gated)) return r;
     if (auto r = matrices(o.wq, o.wk, o.wv)) return r;
     if (auto r = vectors(o.bq, o.bk, o.bv, o.q_norm, o.k_norm)) return r;
     if (auto r = refuse_head(o.heads.k_size, kv.k, "key")) return r;
@@ -104,6 +118,7 @@ struct Judge {
   std::optional<Refusal> operator()(const QkvLatent&) const { return no_shader("latent attention"); }
   std::optional<Refusal> operator()(const Attend& o) const {
     if (program.caches[o.kv.group].v_size == 0) return no_shader("latent attention");
+    if (auto r = gates(o.gated)) return r;
     if (auto r = refuse_head(o.heads.k_size, kv.k, "key")) return r;
     if (auto r = refuse_head(o.heads.v_size, kv.v, "value")) return r;
     return vectors(o.sinks);

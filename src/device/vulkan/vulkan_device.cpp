@@ -96,7 +96,7 @@ void VulkanDevice::reserve_cache(const DeviceBuffers& plan, const Program& progr
   for (size_t g = 0; g < program.caches.size(); ++g) {
     const CacheGroup& c = program.caches[g];
     KvGroup group;
-    group.profile = {c.layers, c.kv_heads, c.k_size, c.v_size};
+    group.profile = profile_of(c);
     group.types = plan.kv;
     group.pages = plan.pages[g];
     group.layer_page = page_bytes(group.profile, plan.kv) / std::max(1U, c.layers);

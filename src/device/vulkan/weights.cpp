@@ -25,6 +25,7 @@ struct Used {
   std::vector<Weight> operator()(const Gated& o) const { return {o.gate, o.up, o.gate_bias, o.up_bias}; }
   std::vector<Weight> operator()(const Route& o) const { return {o.router}; }
   std::vector<Weight> operator()(const Experts& o) const { return {o.gate, o.up, o.down}; }
+  std::vector<Weight> operator()(const Carries auto&) const { return {}; }  // refused
   std::vector<Weight> operator()(const Combine&) const { return {}; }
   std::vector<Weight> operator()(const Patch&) const { return {}; }     // refused
   std::vector<Weight> operator()(const Resample&) const { return {}; }  // refused

@@ -4,11 +4,12 @@
 
 namespace hearth {
 
-AttentionW bind_attention(Binder& b, const Hyper& h, const std::string& at, bool head_norms) {
+AttentionW bind_attention(Binder& b, const Hyper& h, const std::string& at, bool head_norms, bool gated) {
   const HeadShape& heads = h.heads;
   AttentionW w;
   w.norm = b.norm(at + "attn_norm", h.width);
-  w.qkv.q = b.linear(at + "attn_q", uint64_t{heads.q_heads} * heads.k_size, h.width);
+  w.qkv.q = b.linear(at + "attn_q", uint64_t{heads.q_heads} * heads.k_size * (gated ? 2 : 1), h.width);
+  w.qkv.gated = gated;
   w.qkv.k = b.linear(at + "attn_k", uint64_t{heads.kv_heads} * heads.k_size, h.width);
   w.qkv.v = b.linear(at + "attn_v", uint64_t{heads.kv_heads} * heads.v_size, h.width);
   if (head_norms) {
@@ -22,7 +23,8 @@ AttentionW bind_attention(Binder& b, const Hyper& h, const std::string& at, bool
 
 Act attention(Builder& b, const AttentionW& w, const Hyper& h, uint32_t layer, Act x) {
   const KvRef kv{0, static_cast<uint16_t>(layer)};
-  const AttendSpec spec{h.heads, {}, 1.0F / std::sqrt(static_cast<float>(h.heads.k_size)), 0};
+  const float scale = 1.0F / std::sqrt(static_cast<float>(h.heads.k_size));
+  const AttendSpec spec{h.heads, {}, scale, 0, {}, w.qkv.gated};
   const Act q = b.qkv(b.norm(x, w.norm, NormKind::rms, h.eps), w.qkv, h.heads, kv);
   return b.linear(b.attend(q, kv, spec), w.out, x);
 }

@@ -14,7 +14,9 @@ struct AttentionW {
 };
 
 // blk.N.attn_{norm,q,k,v,output}, and with `head_norms` attn_{q,k}_norm: a gain for each query and key head.
-AttentionW bind_attention(Binder& b, const Hyper& h, const std::string& at, bool head_norms = false);
+// gated: attn_q has a gate behind each head.
+AttentionW bind_attention(Binder& b, const Hyper& h, const std::string& at, bool head_norms = false,
+                          bool gated = false);
 
 // x + out(attend(qkv(norm(x)))), causal, scores scaled by 1/√(head size).
 Act attention(Builder& b, const AttentionW& w, const Hyper& h, uint32_t layer, Act x);

@@ -50,7 +50,7 @@ MixtureW bind_mixture(Binder& b, const Hyper& h, const std::string& at, const Mi
                h.experts,
                h.experts_used,
                m.hidden,
-               b.vector(at + "exp_probs_b.bias", h.experts, Presence::optional),
+               b.tensor(at + "exp_probs_b.bias", {1, h.experts, 1}, Presence::optional),
                m.route};
   if (m.shared_hidden == 0) return w;
   w.shared = {b.linear(at + "ffn_gate_shexp", m.shared_hidden, h.width),

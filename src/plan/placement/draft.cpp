@@ -30,8 +30,8 @@ uint32_t results_of(const Terms& terms, uint32_t rows) noexcept {
   return std::min(rows, std::max(terms.parallel, page_tokens));
 }
 
-uint64_t pages_of(const Terms& terms) noexcept {
-  return (uint64_t{terms.context} + page_tokens - 1) / page_tokens * terms.parallel;
+uint64_t pages_of(const Terms& terms, const CacheProfile& cache) noexcept {
+  return pages_for(cache, terms.context, terms.parallel);
 }
 
 Draft::Draft(const MemoryProfile& model, std::span<const DeviceBudget> devices, const Terms& terms)
@@ -42,7 +42,9 @@ void Draft::force(size_t part, uint32_t device) { at_[part] = device; }
 bool Draft::put(size_t part, uint32_t device) {
   const DeviceBudget& b = devices_[device];
   if (part < b.refusals.size() && !b.refusals[part].empty()) return false;
-  const bool caches = !model_.parts[part].caches.empty();
+  const auto& groups = model_.parts[part].caches;
+  const bool caches =
+      std::any_of(groups.begin(), groups.end(), [&](uint16_t g) { return model_.caches[g].state == 0; });
   if (caches && !b.kv.empty() && std::find(b.kv.begin(), b.kv.end(), terms_.kv) == b.kv.end()) return false;
   const auto before = at_[part];
   at_[part] = device;
@@ -77,7 +79,8 @@ bool Draft::in_pieces(uint32_t device, const Use& u) const {
   for (size_t p = 0; p < at_.size() && b.layer_cache.bytes != 0; ++p) {
     if (at_[p] != std::optional(device)) continue;
     for (const uint16_t group : model_.parts[p].caches) {
-      if (pages_of(terms_) > most_pages(b, model_.caches[group], terms_.kv)) return false;
+      const CacheProfile& cache = model_.caches[group];
+      if (pages_of(terms_, cache) > most_pages(b, cache, terms_.kv)) return false;
     }
   }
   return true;
@@ -103,7 +106,7 @@ void Draft::add(size_t part, uint32_t device, Use& u) const {
   for (const uint16_t group : p.caches) {
     CacheProfile one = model_.caches[group];
     one.layers = 1;
-    u.kv = plus(u.kv, times(pages_of(terms_), page_bytes(one, terms_.kv)));
+    u.kv = plus(u.kv, times(pages_of(terms_, one), page_bytes(one, terms_.kv)));
   }
   if (p.kind == PartKind::head)
     u.results = results_of(terms_, model_.steps[terms_.step].rows) * model_.result_row;
@@ -145,7 +148,8 @@ Plan Draft::plan(const Wish& wish) const {
   plan.rows = model_.steps[terms_.step].rows;
   plan.results = results_of(terms_, plan.rows);
   plan.kv = wish.kv;
-  plan.pages.assign(model_.caches.size(), static_cast<uint32_t>(pages_of(terms_)));
+  for (const CacheProfile& cache : model_.caches)
+    plan.pages.push_back(static_cast<uint32_t>(pages_of(terms_, cache)));
   for (uint32_t d = 0; d < devices_.size(); ++d) {
     const Use u = use(d);
     DeviceBuffers held{devices_[d].device, {}, plan.pages, plan.kv};

@@ -60,9 +60,9 @@ class Draft {
 // Pages that a layer of a cache group may have on a device, by what its driver gives in one piece.
 uint64_t most_pages(const DeviceBudget& device, const CacheProfile& group, KvTypes kv) noexcept;
 
-// Rows of scores per step, and pages of the cache.
+// Rows of scores per step, and pages of a cache.
 uint32_t results_of(const Terms& terms, uint32_t rows) noexcept;
-uint64_t pages_of(const Terms& terms) noexcept;
+uint64_t pages_of(const Terms& terms, const CacheProfile& cache) noexcept;
 
 // Seconds that a placement takes: for one row of a prompt, and for one generated token behind `depth` tokens
 // of context. Where rates are unknown, those of common devices are assumed, and it is said which figure that

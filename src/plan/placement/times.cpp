@@ -39,7 +39,8 @@ Times times(const MemoryProfile& model, std::span<const DeviceBudget> devices, c
     for (const uint16_t group : part.caches) {
       CacheProfile one = model.caches[group];
       one.layers = 1;
-      kv += static_cast<double>(page_bytes(one, terms.kv)) / page_tokens * depth;
+      const auto page = static_cast<double>(page_bytes(one, terms.kv));
+      kv += one.state != 0 ? 2 * page : page / page_tokens * depth;  // a state is read and written
     }
     const double weights = static_cast<double>(part.token_bytes);
     t.token += (weights + kv) / memory;

@@ -96,7 +96,7 @@ void Trial::reserve(uint32_t rows, uint32_t tokens, KvTypes kv) {
   uint64_t cache = 0;
   for (const CacheGroup& c : program.caches) {
     plan.pages.push_back(pages);
-    cache += pages * page_bytes({c.layers, c.kv_heads, c.k_size, c.v_size}, kv);
+    cache += pages * page_bytes(profile_of(c), kv);
   }
   if (cache != 0) buffers.push_back({BufferKind::kv, cache, false});
   buffers.push_back({BufferKind::arena, lay_out(program, rows).peak, false});

@@ -12,6 +12,7 @@ extern const RowKernels rows;
 extern const AttendKernels attend;
 extern const PackedKernels packed[packed_form_count];
 extern const PeakKernel peak;
+extern const StateKernels state;
 void round_row(const float* x, uint32_t cols, uint32_t together, void* out);
 
 }  // namespace hearth::cpu::avx2

@@ -17,6 +17,7 @@ const CpuTable avx2_table = {
     avx2::round_row,
     &avx2::attend,
     &avx2::peak,
+    &avx2::state,
 };
 
 }  // namespace hearth::cpu

@@ -9,5 +9,6 @@ extern const MatmulKernels matmul;
 extern const KvKernels kv[4];
 extern const RowKernels rows;
 extern const AttendKernels attend;
+extern const StateKernels state;
 
 }  // namespace hearth::cpu::avx512

@@ -16,6 +16,8 @@ const CpuTable avx512_table = {
     0,
     nullptr,
     &avx512::attend,
+    nullptr,
+    &avx512::state,
 };
 
 }  // namespace hearth::cpu

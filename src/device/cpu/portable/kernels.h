@@ -11,6 +11,7 @@ extern const KvKernels kv[4];
 extern const RowKernels rows;
 extern const AttendKernels attend;
 extern const PeakKernel peak;
+extern const StateKernels state;
 
 // Σ a[i] · b[i], summed in eight lanes.
 float dot(const float* a, const float* b, uint32_t n);

@@ -81,8 +81,13 @@ void rope(float* x, const float* cos, const float* sin, uint32_t pairs, bool spl
   }
 }
 
+void open(const float* gate, const float* x, uint32_t n, float* out) {
+  for (uint32_t i = 0; i < n; ++i)
+    out[i] = static_cast<float>(double{x[i]} / (1.0 + std::exp(-double{gate[i]})));
+}
+
 }  // namespace
 
-const RowKernels rows = {rms_norm, layer_norm, gated, add, scale, max, exp_sum, rope};
+const RowKernels rows = {rms_norm, layer_norm, gated, add, scale, max, exp_sum, rope, open};
 
 }  // namespace hearth::cpu::portable

@@ -81,6 +81,7 @@ const CpuTable portable_table = {
     nullptr,
     &portable::attend,
     &portable::peak,
+    &portable::state,
 };
 
 }  // namespace hearth::cpu

@@ -124,8 +124,15 @@ void rope(float* x, const float* cos, const float* sin, uint32_t pairs, bool spl
   rope_woven(x, cos, sin, pairs);
 }
 
-constexpr RowKernels row_kernels = {rms_norm,  layer_norm, gated,   add_rows,
-                                    scale_row, max_of_row, exp_sum, rope};
+void open_row(const float* gate, const float* x, uint32_t n, float* out) {
+  for_each(n, [&](uint32_t i, auto part) {
+    const Floats shut = exp(sub(zero(), load(gate + i, part)));
+    store(out + i, div(load(x + i, part), add(set1(1.0F), shut)), part);
+  });
+}
+
+constexpr RowKernels row_kernels = {rms_norm,   layer_norm, gated, add_rows, scale_row,
+                                    max_of_row, exp_sum,    rope,  open_row};
 
 }  // namespace
 }  // namespace hearth::cpu
