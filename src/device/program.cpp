@@ -33,28 +33,20 @@ Operands reads(const Delta& o) noexcept {
 }  // namespace
 
 std::string_view kind_name(const Op& op) noexcept {
-  return std::visit(Match{
-                        [](const Embed&) { return "Embed"; },
-                        [](const Norm&) { return "Norm"; },
-                        [](const Linear&) { return "Linear"; },
-                        [](const Qkv&) { return "Qkv"; },
-                        [](const QkvLatent&) { return "QkvLatent"; },
-                        [](const Attend&) { return "Attend"; },
-                        [](const Gated&) { return "Gated"; },
-                        [](const Route&) { return "Route"; },
-                        [](const Experts&) { return "Experts"; },
-                        [](const ShortConv&) { return "ShortConv"; },
-                        [](const Scan&) { return "Scan"; },
-                        [](const Delta&) { return "Delta"; },
-                        [](const Shift&) { return "Shift"; },
-                        [](const Combine&) { return "Combine"; },
-                        [](const Patch&) { return "Patch"; },
-                        [](const Resample&) { return "Resample"; },
-                        [](const Logits&) { return "Logits"; },
-                        [](const Pool&) { return "Pool"; },
-                        [](const Transfer&) { return "Transfer"; },
-                    },
-                    op);
+  return std::visit(
+      Match{
+          [](const Embed&) { return "Embed"; },         [](const Norm&) { return "Norm"; },
+          [](const Linear&) { return "Linear"; },       [](const Qkv&) { return "Qkv"; },
+          [](const QkvLatent&) { return "QkvLatent"; }, [](const Attend&) { return "Attend"; },
+          [](const Gated&) { return "Gated"; },         [](const Route&) { return "Route"; },
+          [](const Experts&) { return "Experts"; },     [](const ShortConv&) { return "ShortConv"; },
+          [](const Scan&) { return "Scan"; },           [](const Delta&) { return "Delta"; },
+          [](const Shift&) { return "Shift"; },         [](const Combine&) { return "Combine"; },
+          [](const Patch&) { return "Patch"; },         [](const Resample&) { return "Resample"; },
+          [](const Logits&) { return "Logits"; },       [](const Pool&) { return "Pool"; },
+          [](const Transfer&) { return "Transfer"; },
+      },
+      op);
 }
 
 Operands operands(const Op& op) noexcept {

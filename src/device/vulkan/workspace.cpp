@@ -36,8 +36,8 @@ struct Measure {
   void operator()(const Norm&) const {}
   void operator()(const Linear& o) const { round(o.in.cols, rows, {o.weight}, rows > 1); }
   void operator()(const Combine&) const {}
-  void operator()(const Patch&) const {}     // refused
-  void operator()(const Resample&) const {}  // refused
+  void operator()(const Patch&) const {}         // refused
+  void operator()(const Resample&) const {}      // refused
   void operator()(const Carries auto&) const {}  // refused
   void operator()(const Gated& o) const { round(o.in.cols, rows, {o.gate, o.up}, rows > 1); }
   void operator()(const Qkv& o) const {
