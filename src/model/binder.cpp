@@ -73,6 +73,13 @@ NormW Binder::norm(const std::string& name, uint64_t width, Presence presence) {
   return w;
 }
 
+void Binder::refuse(const std::string& tensor) const {
+  if (file_.tensor(tensor) == nullptr) return;
+  throw Error(Code::unsupported,
+              fmt::format("tensor '{}' is none that hearth knows in this architecture", tensor),
+              "the file is of a variant that this version cannot run: use another file of the model");
+}
+
 std::vector<float> Binder::values(const std::string& name, uint64_t count) const {
   const TensorInfo* tensor = file_.tensor(name);
   if (tensor == nullptr) return {};

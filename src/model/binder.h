@@ -42,6 +42,8 @@ class Binder {
   Weight tensor(const std::string& name, Shape shape, Presence presence = Presence::required) {
     return bind(name, shape, presence);
   }
+  // Throws Error(unsupported) where the file has a tensor that would be left out in silence.
+  void refuse(const std::string& tensor) const;
   // A vector of numbers that the model description itself needs (rope factors); empty if there is none.
   std::vector<float> values(const std::string& tensor, uint64_t count) const;
 

@@ -30,6 +30,8 @@ void Builder::expect(Act x, uint32_t cols, const char* where) const {
 }
 
 void Builder::expect(Weight weight, const Shape& shape, const char* where) const {
+  if (!weight)
+    throw Error(Code::bug, fmt::format("{} of layer {} lacks a weight", where, layer_), "report this model");
   const WeightInfo& w = program_.weights[weight.id - 1];
   if (w.shape == shape) return;
   throw Error(
@@ -49,21 +51,10 @@ void Builder::expect(Weight weight, const HeadRows& h, uint64_t cols, const char
               "report this model");
 }
 
-void Builder::expect_weight(Weight w, const Shape& shape) const {
-  if (!w) return;
-  const WeightInfo& found = program_.weights[w.id - 1];
-  if (found.shape == shape) return;
-  throw Error(Code::bug,
-              fmt::format("tensor '{}' of layer {} is {} × {}, expected {} × {}", found.name, layer_,
-                          found.shape.rows, found.shape.cols, shape.rows, shape.cols),
-              "report this model");
-}
-
 // As many values, in whatever shape.
-void Builder::expect_values(Weight w, uint64_t count) const {
-  if (!w) return;
-  const WeightInfo& found = program_.weights[w.id - 1];
-  if (found.shape.values() != count) expect_weight(w, {1, count, 1});
+void Builder::expect_values(Weight w, uint64_t count, const char* where) const {
+  if (w && program_.weights[w.id - 1].shape.values() == count) return;
+  expect(w, {1, count, 1}, where);
 }
 
 // x has columns up to `end`.
@@ -179,8 +170,8 @@ Act Builder::gated(Act x, const GatedW& w, Act1 act) {
 Act Builder::short_conv(Act x, const ShortConvW& w, const ShortConvSpec& spec, StateRef state) {
   const uint64_t last = std::max({spec.at, spec.pre.value_or(0), spec.post.value_or(0)});
   expect_columns(x, last + w.channels, "convolution");
-  expect_weight(w.kernel, {w.channels, w.taps, 1});
-  expect_weight(w.bias, {1, w.channels, 1});
+  expect(w.kernel, {w.channels, w.taps, 1}, "convolution");
+  if (w.bias) expect(w.bias, {1, w.channels, 1}, "convolution");
   expect_state(state, uint64_t{w.taps - 1} * w.channels, "convolution");
   const Act out = fresh(w.channels);
   push(ShortConv{x, out, w.kernel, w.bias, spec.at, spec.pre, spec.post, spec.act, state});
@@ -189,7 +180,7 @@ Act Builder::short_conv(Act x, const ShortConvW& w, const ShortConvSpec& spec, S
 
 Act Builder::scan(const ScanInputs& in, const ScanW& w, StateRef state) {
   const uint32_t cols = w.heads * w.size;
-  const bool each_state = program_.weights[w.a.id - 1].shape.cols != 1;
+  const bool each_state = w.a && program_.weights[w.a.id - 1].shape.cols != 1;
   expect_inputs({in.x.act, in.b.act, in.c.act, in.step.act, in.gate.act}, "scan");
   expect_columns(in.x.act, uint64_t{in.x.at} + cols, "scan");
   expect_columns(in.gate.act, uint64_t{in.gate.at} + cols, "gate of the scan");
@@ -197,9 +188,9 @@ Act Builder::scan(const ScanInputs& in, const ScanW& w, StateRef state) {
   expect_columns(in.c.act, in.c.at + uint64_t{w.groups} * w.states, "scan");
   expect_columns(in.step.act, uint64_t{in.step.at} + (w.project ? w.project.in : w.heads), "time step");
   // Heads of one channel are scanned many at a time, with the same b and c.
-  expect_weight(w.a, {w.heads, each_state && w.size == 1 && w.groups == 1 ? w.states : 1, 1});
-  expect_values(w.step_bias, w.heads);
-  expect_values(w.skip, w.heads);
+  expect(w.a, {w.heads, each_state && w.size == 1 && w.groups == 1 ? w.states : 1, 1}, "scan");
+  expect_values(w.step_bias, w.heads, "time step");
+  expect_values(w.skip, w.heads, "scan");
   expect_state(state, uint64_t{cols} * w.states, "scan");
   const Act out = fresh(cols);
   push(Scan{in.x, in.b, in.c, in.step, in.gate, out, w.project.weight, w.step_bias, w.a, w.skip, w.heads,
@@ -216,9 +207,9 @@ Act Builder::delta(const DeltaInputs& in, const DeltaW& w, StateRef state) {
   expect_columns(in.gate.act, uint64_t{in.gate.at} + cols, "gate of the delta rule");
   expect_columns(in.alpha.act, uint64_t{in.alpha.at} + w.heads, "delta rule");
   expect_columns(in.beta.act, uint64_t{in.beta.at} + w.heads, "delta rule");
-  expect_values(w.alpha_bias, w.heads);
-  expect_values(w.a, w.heads);
-  expect_values(w.gain, w.size);
+  expect_values(w.alpha_bias, w.heads, "delta rule");
+  expect_values(w.a, w.heads, "delta rule");
+  expect_values(w.gain, w.size, "delta rule");
   expect_state(state, uint64_t{cols} * w.size, "delta rule");
   const Act out = fresh(cols);
   push(Delta{in.q, in.k, in.v, in.alpha, in.beta, in.gate, out, w.alpha_bias, w.a, w.gain, w.heads,
@@ -227,8 +218,8 @@ Act Builder::delta(const DeltaInputs& in, const DeltaW& w, StateRef state) {
 }
 
 Act Builder::shift(Act x, Weight mix, StateRef state) {
-  const auto mixes = static_cast<uint32_t>(program_.weights[mix.id - 1].shape.rows);
-  expect_weight(mix, {mixes, x.cols, 1});
+  const uint32_t mixes = mix ? static_cast<uint32_t>(program_.weights[mix.id - 1].shape.rows) : 0;
+  expect(mix, {mixes, x.cols, 1}, "shift");
   expect_state(state, x.cols, "shift");
   const Act out = fresh(mixes * x.cols);
   push(Shift{x, out, mix, state});
@@ -240,8 +231,8 @@ Act Builder::experts(Act x, const ExpertsW& w, Act residual, Act1 act) {
   const Act route = fresh(2 * w.used);
   const RouteSpec& r = w.route;
   if (w.bias) expect(w.bias, {1, w.experts, 1}, "router");
-  if (r.groups == 0 || w.experts % r.groups != 0 || r.groups_used == 0 || r.groups_used > r.groups ||
-      w.used > w.experts / r.groups * r.groups_used) {
+  if (w.used == 0 || r.groups == 0 || w.experts % r.groups != 0 || r.groups_used == 0 ||
+      r.groups_used > r.groups || w.used > w.experts / r.groups * r.groups_used) {
     throw Error(Code::corrupt_file,
                 fmt::format("{} of {} experts cannot be chosen from {} of {} groups", w.used, w.experts,
                             r.groups_used, r.groups),

@@ -139,8 +139,7 @@ class Builder {
   void expect(Act x, uint32_t cols, const char* where) const;
   void expect(Weight w, const Shape& shape, const char* where) const;
   void expect(Weight w, const HeadRows& heads, uint64_t cols, const char* where) const;
-  void expect_weight(Weight w, const Shape& shape) const;
-  void expect_values(Weight w, uint64_t count) const;
+  void expect_values(Weight w, uint64_t count, const char* where) const;
   void expect_columns(Act x, uint64_t end, const char* where) const;
   void expect_inputs(std::initializer_list<Act> acts, const char* where) const;
   void expect_state(StateRef state, uint64_t floats, const char* where) const;

@@ -68,8 +68,18 @@ Hyper read_hyper(const Keys& keys) {
   h.pooling = static_cast<PoolKind>(pooling);
   check(h);
   if (h.heads.q_heads == 0 && !keys.has("ssm.state_size")) impossible("head_count is 0");
-  if (h.heads.q_heads > 0) check_heads(h.heads);
+  if (h.heads.q_heads == 0) {
+    h.heads = {};  // of states alone: no other number of heads counts
+  } else {
+    check_heads(h.heads);
+  }
   return h;
+}
+
+void leave_out_predictors(const Keys& keys, Hyper& h) {
+  const uint32_t ahead = keys.number("nextn_predict_layers", 0);
+  if (ahead >= h.layers) impossible(fmt::format("{} of {} layers predict further tokens", ahead, h.layers));
+  h.layers -= ahead;
 }
 
 Model::Model(const Keys& keys, Binder& binder, const std::string& output_norm) : h_(read_hyper(keys)) {

@@ -26,6 +26,10 @@ struct Hyper {
 // impossible. Where heads differ between layers: the most of any; a model of states alone may have none.
 Hyper read_hyper(const Keys& keys);
 
+// Takes off the layers at the end that predict tokens further ahead (nextn_predict_layers); throws
+// Error(corrupt_file) where no other is left.
+void leave_out_predictors(const Keys& keys, Hyper& h);
+
 // A described model: which tensors it has and how a step is computed.
 class Model {
  public:

@@ -76,13 +76,13 @@ TEST(CarriedOperations, ShortConvWithAllThatGoesWithIt) {
 
 struct Scanning {
   uint32_t heads, size, groups, states, low;  // low: columns of a projected time step; 0: no projection
+  bool each_state;                            // a number of its own for every state
 };
 
 void check_scan(const Way& way, const Scanning& c) {
   Rig rig(way.set, way.threads);
   constexpr uint32_t rows = 19;
   const uint32_t cols = c.heads * c.size, shared = c.groups * c.states;
-  const bool each_state = c.size == 1;
   rig.program.caches = {{2, 0, 0, 0, 0, uint64_t{cols} * c.states}};
   const uint32_t width = (2 * cols + 2 * shared + std::max(c.low, c.heads) + 4 + 31) / 32 * 32;
   const Act in = rig.act(width), y = rig.act(cols);
@@ -96,13 +96,13 @@ void check_scan(const Way& way, const Scanning& c) {
   o.out = y;
   if (c.low != 0) o.project = rig.weight(c.heads, c.low, 0.3F, 0, 1, DType::f16);
   o.step_bias = rig.weight(1, c.heads);
-  o.a = rig.weight(c.heads, each_state ? c.states : 1, 0.3F, -1);
+  o.a = rig.weight(c.heads, c.each_state ? c.states : 1, 0.3F, -1);
   o.skip = rig.weight(1, c.heads);
   o.heads = c.heads;
   o.size = c.size;
   o.groups = c.groups;
   o.states = c.states;
-  o.each_state = each_state;
+  o.each_state = c.each_state;
   o.state = {0, 1};
   rig.push(Embed{in, table, 1});
   rig.push(o);
@@ -120,7 +120,7 @@ void check_scan(const Way& way, const Scanning& c) {
       double sum = skip[0][h] * x;
       for (uint32_t n = 0; n < c.states; ++n) {
         double& s = state[i][n];
-        s = s * std::exp(time * a[h][each_state ? n : 0]) + time * x * v[t][o.b.at + g + n];
+        s = s * std::exp(time * a[h][c.each_state ? n : 0]) + time * x * v[t][o.b.at + g + n];
         sum += s * v[t][o.c.at + g + n];
       }
       wanted[t][i] = sum * silu(v[t][o.gate.at + i]);
@@ -131,10 +131,12 @@ void check_scan(const Way& way, const Scanning& c) {
 
 TEST(CarriedOperations, ScanOfChannelsAndOfHeads) {
   for (const Way& way : ways) {
-    check_scan(way, {70, 1, 1, 16, 12});
-    check_scan(way, {9, 1, 1, 5, 0});
-    check_scan(way, {6, 8, 3, 24, 0});
-    check_scan(way, {4, 5, 1, 33, 7});
+    check_scan(way, {70, 1, 1, 16, 12, true});
+    check_scan(way, {9, 1, 1, 5, 0, true});
+    check_scan(way, {6, 8, 3, 24, 0, false});
+    check_scan(way, {4, 5, 1, 33, 7, false});
+    check_scan(way, {70, 1, 2, 16, 0, false});  // one channel each, not all with the same b and c
+    check_scan(way, {70, 1, 1, 16, 0, false});
   }
 }
 

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
+#include <set>
 
+#include "device/cpu/experts.h"
 #include "rig.h"
 
 namespace hearth {
@@ -196,6 +199,52 @@ TEST(Experts, EqualScoresChooseTheLowestNumbers) {
     const double third = 1.0 / 3;
     expect_near(rig.run(c.rows), Matrix(c.rows, Row{0, 1, 2, third, third, third}), 1e-5);
   }
+}
+
+// Biases and scores that are no numbers, or infinite: every row still has as many experts, no two the same.
+TEST(Experts, AreChosenOnceWhateverTheScores) {
+  constexpr float infinite = std::numeric_limits<float>::infinity(),
+                  nan = std::numeric_limits<float>::quiet_NaN();
+  for (const Case& c : cases()) {
+    for (const RouteScores scores :
+         {RouteScores::softmax, RouteScores::softmax_of_chosen, RouteScores::sigmoid}) {
+      for (const float worst : {infinite, -infinite, nan}) {
+        Rig rig(c.set, c.threads);
+        const Act x = rig.act(32), route = rig.act(12);
+        const Weight table = rig.weight(c.rows, 32), router = rig.weight(9, 32, 0.1F);
+        Route r{x, route, router, 9, 6, scores, true, 1};
+        r.bias = rig.weight(1, 9, 0, worst);
+        r.groups = 3;
+        r.groups_used = 2;
+        rig.push(Embed{x, table, 1});
+        rig.push(r);
+        rig.push(Pool{route, PoolKind::none, {}, {}, 12});
+        for (const Row& row : rig.run(c.rows)) {
+          const std::set<double> chosen(row.begin(), row.begin() + 6);
+          EXPECT_EQ(chosen.size(), 6U) << worst;
+          EXPECT_LT(*chosen.rbegin(), 9) << worst;
+        }
+      }
+    }
+  }
+}
+
+// What another device has chosen is not trusted: an expert has room for one pair of each row.
+TEST(Experts, ListsLeaveOutWhatNoRouterChooses) {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> route{2, 2, 2, 0.5F, 0.25F, 0.125F, -1, 4, nan, 1, 1, 1, 3, 0, 3, 7, 8, 9};
+  std::vector<std::byte> memory(cpu::PairLists::bytes(4, 9));
+  cpu::PairLists lists(memory.data(), 4, 9);
+  lists.build(route.data(), 6, 3, 3);
+  EXPECT_EQ(lists.pairs(), 3U);
+  EXPECT_EQ(lists.active(), 3U);
+  EXPECT_EQ(lists.count(2), 1U);
+  EXPECT_EQ(lists.row(lists.first(2)), 0U);
+  EXPECT_EQ(lists.weight(lists.first(2)), 0.5F);
+  EXPECT_EQ(lists.count(3), 1U);
+  EXPECT_EQ(lists.weight(lists.first(3)), 7.0F);
+  EXPECT_EQ(lists.count(0), 1U);
+  EXPECT_EQ(lists.weight(lists.first(0)), 8.0F);
 }
 
 TEST(Pooling, RankIsASoftmaxOverItsClassifier) {

@@ -56,7 +56,7 @@ TEST_F(BuilderOfStates, WhatDoesNotFitIsNamed) {
   EXPECT_EQ(refusal([&] {
               b_.short_conv(x_, {{2}, {}, 8, 3}, {}, {0, 0});
             }),
-            "tensor 'blk.0.conv.weight' of layer 7 is 8 × 4, expected 8 × 3");
+            "convolution of layer 7 expects 'blk.0.conv.weight' as 1 × 8 × 3, finds 1 × 8 × 4");
   EXPECT_EQ(refusal([&] {
               b_.short_conv(x_, {{2}, {}, 8, 4}, {25, {}, {}, Act1::none}, {0, 0});
             }),
@@ -74,11 +74,14 @@ TEST_F(BuilderOfStates, WhatDoesNotFitIsNamed) {
   EXPECT_EQ(refusal([&] {
               b_.scan(inputs(), wrong, {1, 0});
             }),
-            "tensor 'blk.0.conv.weight' of layer 7 is 8 × 4, expected 8 × 5");
+            "scan of layer 7 expects 'blk.0.conv.weight' as 1 × 8 × 5, finds 1 × 8 × 4");
+  wrong = scan();
+  wrong.step_bias = {};
+  EXPECT_EQ(refusal([&] { b_.scan(inputs(), wrong, {1, 0}); }), "time step of layer 7 lacks a weight");
   EXPECT_EQ(refusal([&] {
               b_.shift(x_, {5}, {0, 0});
             }),
-            "tensor 'blk.0.mix' of layer 7 is 3 × 24, expected 3 × 32");
+            "shift of layer 7 expects 'blk.0.mix' as 1 × 3 × 32, finds 1 × 3 × 24");
   const auto copy = [&] { return b_.short_conv(x_, {{2}, {}, 8, 4}, {}, {0, 0}); };
   const Act a = copy(), b = copy(), c = copy();
   EXPECT_EQ(refusal([&] {

@@ -22,19 +22,15 @@ double limit(const Json& reference, const char* arithmetic, const char* what) {
   return value == nullptr ? INFINITY : value->to_number<double>();
 }
 
-// Sigmoids crowd the scores of experts.
-bool routes_by_sigmoid(const Reference& r) {
-  const std::string key = std::string(r.data.at("architecture").as_string()) + ".expert_gating_func";
-  return r.file().u64(key).value_or(0) == 2;
-}
+// Where two routing scores nearly tie, coarser arithmetic may choose another expert, and one position is off.
+// Of these models that is known of one position in bfloat16; floats choose as the reference does.
+bool nearly_ties(const Reference& r) { return r.name == "dots1" || r.name == "glm4moe-nextn"; }
 
-// Where two routing scores nearly tie, coarser arithmetic may choose another expert, and one position is off;
-// it happens to dots1 and glm4moe-nextn in bfloat16. Floats choose as the reference does.
 void expect_within(const Reference& r, const char* arithmetic,
                    const std::vector<std::vector<float>>& scores) {
   Distance d = distance(r.data, scores);
   const bool coarse = std::string_view(arithmetic) != "f32";
-  if (coarse && routes_by_sigmoid(r) && d.max_abs > limit(r.data, arithmetic, "max_abs")) {
+  if (coarse && nearly_ties(r) && d.max_abs > limit(r.data, arithmetic, "max_abs")) {
     std::cout << r.name << " " << arithmetic << ": one position is off by " << d.max_abs << "\n";
     d = d.without_worst();
   }

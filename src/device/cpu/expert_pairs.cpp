@@ -26,7 +26,13 @@ void PairLists::build(const float* route, uint32_t stride, uint32_t rows, uint32
   const auto each = [&](auto&& f) {
     for (uint32_t r = 0; r < rows; ++r) {
       const float* chosen = route + uint64_t{r} * stride;
-      for (uint32_t u = 0; u < used; ++u) f(r, static_cast<uint32_t>(chosen[u]), chosen[used + u]);
+      for (uint32_t u = 0; u < used; ++u) {
+        // Whoever chose: an expert has room for one pair of each row.
+        const float e = chosen[u];
+        const bool known = e >= 0 && e < static_cast<float>(experts_);
+        if (!known || std::find(chosen, chosen + u, e) != chosen + u) continue;
+        f(r, static_cast<uint32_t>(e), chosen[used + u]);
+      }
     }
   };
   each([&](uint32_t, uint32_t expert, float) { ++first_[expert]; });

@@ -159,8 +159,8 @@ constexpr size_t strip_bytes(const PackedForm& f, size_t cols) {
 }
 
 // Types whose groups have integers for scales within a block: with one scale of the activations for the whole
-// block its sums stay integers to the end. Groups of 32 without minima gain nothing by it, and keep the finer
-// scale.
+// block, minima and biases are summed as integers, and with AVX2 all else too. Groups of 32 without minima
+// gain nothing by it, and keep the finer scale.
 constexpr bool sums_blocks(const PackedForm& f) {
   return f.block == 256 && (f.scales == Scales::grouped_affine || f.scales == Scales::grouped_nibbles ||
                             (f.scales == Scales::grouped && f.group == 16));

@@ -66,6 +66,10 @@ class RouteStage final : public Stage {
     std::copy_n(scores, op_.experts, ranks);
     const LoadedWeight* bias = step.device->maybe(op_.bias);
     if (bias != nullptr) step.device->table().rows->add(ranks, bias->values(), op_.experts, ranks);
+    // What is no number ranks last, as −∞ does (max takes its first operand then); `never` is for what is
+    // taken.
+    constexpr float least = -0x1p100F;
+    for (uint32_t e = 0; e < op_.experts; ++e) ranks[e] = std::max(least, ranks[e]);
     if (op_.groups <= 1) return;
     const uint32_t size = op_.experts / op_.groups;
     float* groups = ranks + op_.experts;

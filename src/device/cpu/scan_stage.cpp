@@ -13,8 +13,8 @@ class ScanStage final : public Stage {
   explicit ScanStage(const Scan& o) : op_(o) {}
 
   void run(Step& step, uint32_t thread) const override {
-    // Heads of one channel go together, those of many alone.
-    const uint32_t each = op_.size == 1 ? scan_heads : 1;
+    // Heads of one channel that share b and c go together, others alone.
+    const uint32_t each = op_.size == 1 && op_.groups == 1 ? scan_heads : 1;
     const uint64_t threads = step.device->team().size(), units = (op_.heads + each - 1) / each;
     for (auto u = static_cast<uint32_t>(units * thread / threads); u < units * (thread + 1) / threads; ++u) {
       const Heads heads{u * each, std::min(each, op_.heads - u * each), step.block(thread)};

@@ -52,8 +52,9 @@ struct Step {
   }
 };
 
-// A part of a step that all threads work on; the executor puts one barrier after it. A stage whose rows
-// include a prompt uses one more inside, between packing the activations and using them.
+// A part of a step that all threads work on; the executor puts one barrier after it. A stage that multiplies
+// rows of a prompt uses one more inside, between packing the activations and using them; Experts and Resample
+// have their own.
 class Stage {
  public:
   virtual ~Stage() = default;

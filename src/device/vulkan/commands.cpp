@@ -48,7 +48,7 @@ Command CommandMaker::make(const Op& op) {
   return std::visit(
       [this]<class O>(const O& o) -> Command {
         if constexpr (Carries<O>)
-          throw Error(Code::bug, "an operation was refused and comes", "report it");
+          refused(kind_name(o).data());
         else
           return make_op(o);
       },

@@ -89,6 +89,8 @@ class Deepseek2 final : public Model {
                              : b.linear(at + "attn_q", queries, h_.width);
     w.down = b.linear(at + "attn_kv_a_mqa", shape_.key(), h_.width);
     w.qkv.norm = b.norm(at + "attn_kv_a_norm", shape_.latent);
+    for (const char* bias : {"attn_kv_a_norm.bias", "attn_kv_b.bias", "attn_k_b.bias", "attn_v_b.bias"})
+      b.refuse(at + bias);
     w.qkv.eps = h_.eps;
     bind_heads(b, at, w);
     w.out = b.linear(at + "attn_output", h_.width, uint64_t{shape_.heads} * value_);

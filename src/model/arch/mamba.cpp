@@ -73,21 +73,21 @@ class Mamba : public Model {
 class Mamba1 final : public Mamba {
  public:
   Mamba1(const Keys& keys, Binder& b) : Mamba(keys, b, 0) {
-    if (keys.file().boolean(keys.architecture() + ".ssm.dt_b_c_rms").value_or(false))
+    if (keys.flag("ssm.dt_b_c_rms", false))
       throw Error(Code::unsupported, "mamba with norms of time step, b and c is not known",
                   "use another model");
     for (uint32_t i = 0; i < h_.layers; ++i) {
       Layer w = bind(b, i, uint64_t{2} * s_.inner);
       w.select = b.linear(name(i) + "ssm_x", s_.rank + uint64_t{2} * s_.states, s_.inner);
       w.scan = {b.linear(name(i) + "ssm_dt", s_.inner, s_.rank),
-                {},
+                b.tensor(name(i) + "ssm_dt.bias", {1, s_.inner, 1}),
                 b.tensor(name(i) + "ssm_a", {s_.inner, s_.states, 1}),
                 b.tensor(name(i) + "ssm_d", {1, s_.inner, 1}),
                 s_.inner,
                 1,
                 1,
                 s_.states};
-      w.scan.step_bias = w.scan.project.bias;
+      b.refuse(name(i) + "ssm_dt.scale");
       layers_.push_back(w);
     }
   }

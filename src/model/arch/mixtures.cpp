@@ -2,8 +2,6 @@
 // DeepSeek MoE (Dai et al. 2024), dots.llm1 (Huo et al. 2025) and GLM 4.5 (Zeng et al. 2025). They differ in
 // which rotary pairs they turn, in norms of heads and in how experts are chosen; some begin with dense
 // layers.
-#include <algorithm>
-
 #include "model/arch/list.h"
 #include "model/parts/dense.h"
 #include "model/parts/mixture.h"
@@ -29,8 +27,7 @@ class Mixtures final : public Model {
  public:
   Mixtures(const Keys& keys, Binder& b, const Family& family)
       : Model(keys, b), rope_(read_rope(keys, h_.heads.k_size, family.split, {})) {
-    // Layers at the end that predict further tokens are left out.
-    h_.layers -= std::min(h_.layers, keys.number("nextn_predict_layers", 0));
+    leave_out_predictors(keys, h_);
     dense_ = keys.number("leading_dense_block_count", 0);
     MixtureSpec spec = read_mixture(keys, h_, family.route);
     spec.shared_gate = family.shared_gate;

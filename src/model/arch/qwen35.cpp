@@ -33,9 +33,7 @@ class Qwen35 final : public Model {
         rope_(read_rope(keys, h_.heads.k_size, true, {})),
         taps_(keys.require("ssm.conv_kernel")) {
     read_delta(keys);
-    // Blocks that predict tokens further ahead follow the layers.
-    const uint32_t ahead = keys.number("nextn_predict_layers", 0);
-    h_.layers -= std::min(ahead, h_.layers - 1);
+    leave_out_predictors(keys, h_);
     const uint32_t interval = keys.number("full_attention_interval", 4);
     for (uint32_t i = 0; i < h_.layers; ++i) {
       const bool attends = interval != 0 && (i + 1) % interval == 0;
@@ -94,6 +92,11 @@ class Qwen35 final : public Model {
     Layer w;
     w.ffn = bind_feed_forward(b, h_, at, "post_attention_norm");
     if (attends) {
+      if (h_.heads.k_size != h_.heads.v_size)
+        throw Error(
+            Code::unsupported,
+            fmt::format("gated attention with keys of {} and values of {}", h_.heads.k_size, h_.heads.v_size),
+            "this version needs heads whose keys and values are of one size");
       w.attention = bind_attention(b, h_, at, true, true);
       return w;
     }

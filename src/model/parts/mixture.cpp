@@ -27,8 +27,12 @@ MixtureSpec read_mixture(const Keys& keys, const Hyper& h, const RouteSpec& othe
   MixtureSpec m;
   const uint32_t share = h.experts_used != 0 ? h.ffn / h.experts_used : h.ffn;
   m.hidden = keys.number("expert_feed_forward_length", share);
-  const uint32_t shared = keys.number("expert_shared_count", 0) * m.hidden;
-  m.shared_hidden = keys.number("expert_shared_feed_forward_length", shared);
+  constexpr uint64_t most = 1U << 30;
+  const uint64_t shared = uint64_t{keys.number("expert_shared_count", 0)} * m.hidden;
+  if (shared > most)
+    throw Error(Code::corrupt_file, fmt::format("shared experts have {} hidden columns", shared),
+                "the metadata contradicts itself: get the file from another source");
+  m.shared_hidden = keys.number("expert_shared_feed_forward_length", static_cast<uint32_t>(shared));
   m.route = otherwise;
   m.route.scores = read_scores(keys, otherwise.scores);
   m.route.renormalise = keys.flag("expert_weights_norm", otherwise.renormalise);
@@ -43,6 +47,8 @@ MixtureW bind_mixture(Binder& b, const Hyper& h, const std::string& at, const Mi
                       const std::string& norm) {
   MixtureW w;
   w.norm = b.norm(at + norm, h.width);
+  for (const char* bias : {"ffn_gate_exps.bias", "ffn_up_exps.bias", "ffn_down_exps.bias"})
+    b.refuse(at + bias);
   w.experts = {b.linear(at + "ffn_gate_inp", h.experts, h.width),
                b.stack(at + "ffn_gate_exps", h.experts, m.hidden, h.width),
                b.stack(at + "ffn_up_exps", h.experts, m.hidden, h.width),
@@ -57,6 +63,8 @@ MixtureW bind_mixture(Binder& b, const Hyper& h, const std::string& at, const Mi
               b.linear(at + "ffn_up_shexp", m.shared_hidden, h.width)};
   w.shared_down = b.linear(at + "ffn_down_shexp", h.width, m.shared_hidden);
   if (!m.shared_gate) return w;
+  for (const char* bias : {"ffn_gate_shexp.bias", "ffn_up_shexp.bias", "ffn_down_shexp.bias"})
+    b.refuse(at + bias);
   w.gated_shared = {b.linear(at + "ffn_gate_inp_shexp", 1, h.width),
                     w.shared.gate,
                     w.shared.up,
