@@ -104,6 +104,7 @@ if(GTest_FOUND)
     add_dependencies(vulkan_tests hearth)
   endif()
   add_test(NAME vulkan COMMAND vulkan_tests)
+  set_tests_properties(vulkan PROPERTIES COST 200)  # the longest begins first
   # Once more with the kernels that need nothing of a driver: what sums differently from the others.
   add_test(NAME vulkan_plain COMMAND vulkan_tests
            --gtest_filter=VulkanOps.Linear*:VulkanOps.Exact*:VulkanOps.Mixture*:VulkanOps.Scores*:VulkanSubmissions.*)

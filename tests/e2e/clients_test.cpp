@@ -1,10 +1,10 @@
 // Official clients from the npm registry against the built server.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <cstdlib>
 
 #include "base/file.h"
+#include "page.h"
 #include "server_process.h"
 #include "support/data.h"
 #include "support/models.h"
@@ -12,16 +12,13 @@
 namespace hearth {
 namespace {
 
+using test::run_shell;
+
 constexpr const char* chat_template =
     "{# <tool_call></tool_call> #}{%- for m in messages -%}<s>{{ m.role }}: {{ m.content }}{% for c in "
     "m.tool_calls or [] %}{{ "
     "c.function.name }}"
     "{% endfor %}</s>{%- endfor -%}{% if tools %}{{ tools | tojson }}{% endif %}<s>assistant:";
-
-int run(const std::string& line) {
-  const int status = std::system(line.c_str());
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 // The clients, installed beside the build; empty if that is not possible here.
 std::string installed_clients() {
@@ -35,7 +32,7 @@ std::string installed_clients() {
   const std::string lock = read_file((folder / "package-lock.json").string());
   const auto stamp = folder / "installed";
   if (std::filesystem::exists(stamp) && read_file(stamp.string()) == lock) return folder.string();
-  if (run("cd '" + folder.string() + "' && npm ci --silent > npm.log 2>&1") != 0) return {};
+  if (run_shell("cd '" + folder.string() + "' && npm ci --silent > npm.log 2>&1") != 0) return {};
   write_file_atomic(stamp, lock);
   return folder.string();
 }
@@ -51,14 +48,15 @@ int run_clients(const std::string& name, const std::string& command, std::string
                                    test::read_json(test::case_file("logits/qwen3-embed.json")).at("gguf")));
   const std::string file = (server.folder() / "report.txt").string();
   const int code =
-      run("HEARTH_URL=" + server.url() + " HEARTH_RANDOM_MODEL=random HEARTH_EMBEDDER=embedder " + command +
-          " > '" + file + "' 2>&1");
+      run_shell("HEARTH_URL=" + server.url() + " HEARTH_RANDOM_MODEL=random HEARTH_EMBEDDER=embedder " +
+                command + " > '" + file + "' 2>&1");
   report = read_file(file) + server.log();
   return code;
 }
 
 TEST(Clients, OllamaOpenAiAndAnthropic) {
-  if (run("command -v npm > /dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : "
+  if (run_shell(
+          "command -v npm > /dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : "
           "1)'") != 0) {
     GTEST_SKIP() << "the official clients need node 18 and npm: scripts/packages test installs them";
   }
@@ -74,7 +72,7 @@ TEST(Clients, OllamaOpenAiAndAnthropic) {
 TEST(Clients, OllamaOpenAiAndAnthropicForPython) {
   const char* named = std::getenv("HEARTH_PYTHON");
   const std::string python = named != nullptr ? named : "python3";
-  if (run(python + " -c 'import ollama, openai, anthropic' > /dev/null 2>&1") != 0)
+  if (run_shell(python + " -c 'import ollama, openai, anthropic' > /dev/null 2>&1") != 0)
     GTEST_SKIP()
         << python
         << " has not all of the packages ollama, openai and anthropic (HEARTH_PYTHON names one that has)";
@@ -87,8 +85,9 @@ TEST(Clients, OllamaOpenAiAndAnthropicForPython) {
 TEST(Clients, Emacs) {
   const char* named = std::getenv("HEARTH_EMACS");
   const std::string emacs = named != nullptr ? named : "emacs";
-  if (run(emacs +
-          " --batch --eval '(progn (package-initialize) (require (quote gptel)))' > /dev/null 2>&1") != 0)
+  if (run_shell(emacs +
+                " --batch --eval '(progn (package-initialize) (require (quote gptel)))' > /dev/null 2>&1") !=
+      0)
     GTEST_SKIP() << emacs << " with the package gptel is not installed (HEARTH_EMACS names one that has it)";
   const std::string script = (test::source_dir() / "tests/e2e/clients/gptel.el").string();
   std::string report;
@@ -96,16 +95,9 @@ TEST(Clients, Emacs) {
 }
 
 TEST(Page, InHeadlessChromium) {
-  if (run("command -v chromium > /dev/null && command -v node > /dev/null") != 0) {
-    GTEST_SKIP() << "the page is tested in Chromium, driven by node: scripts/packages test installs both";
-  }
+  if (const std::string why = test::no_browser(); !why.empty()) GTEST_SKIP() << why;
   const test::ServerProcess server("page");
-  const std::string report = (server.folder() / "report.txt").string();
-  const int code =
-      run("HEARTH_URL=" + server.url() + " CHROMIUM=chromium PROFILE='" + server.folder().string() +
-          "/profile' node --test '" + (test::source_dir() / "tests/e2e/page/page.test.mjs").string() +
-          "' > '" + report + "' 2>&1");
-  EXPECT_EQ(code, 0) << read_file(report) << server.log();
+  EXPECT_EQ(test::test_page(server), "");
 }
 
 }  // namespace

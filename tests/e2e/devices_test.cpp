@@ -6,6 +6,7 @@
 #include <chrono>
 #include <thread>
 
+#include "page.h"
 #include "server_process.h"
 #include "support/data.h"
 
@@ -104,6 +105,14 @@ TEST_F(Devices, OneThatFailsIsRefusedAndSaid) {
     EXPECT_THAT(server.log(), HasSubstr("is not used"));
     EXPECT_THAT(server.run("ps").err, HasSubstr("is not used"));
   }
+}
+
+TEST_F(Devices, ThePageSaysWhichIsNotUsedAndWhy) {
+  if (const std::string why = test::no_browser(); !why.empty()) GTEST_SKIP() << why;
+  const test::ServerProcess server("devices-page", settings({{"HEARTH_FAKE", "results=wrong"}}));
+  ASSERT_TRUE(line_of(server, "vulkan0").is_object()) << server.log();
+  ASSERT_EQ(ask(server).status, 200);
+  EXPECT_EQ(test::test_page(server, "HEARTH_IDLE_GPU='matmul F16 is wrong'", "not used"), "");
 }
 
 // Each kind of attention named here comes out wrong for every size of heads but 128.

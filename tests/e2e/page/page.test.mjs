@@ -58,6 +58,12 @@ before(async () => {
 
 after(() => browser.kill());
 
+const idle = process.env.HEARTH_IDLE_GPU; // why a GPU of this server is not used
+test('a GPU that is not used is named, with the reason', { skip: idle ? false : 'every GPU of this server is used' }, async () => {
+  await until(`!document.getElementById('idle').hidden && document.getElementById('idle').textContent.includes(${JSON.stringify(idle)})`);
+  assert.match(await evaluate("document.getElementById('idle').textContent"), /is not used/);
+});
+
 test('models can be picked', async () => {
   assert.match(await evaluate("document.getElementById('model').selectedOptions[0].textContent"), /ember:latest/);
 });
