@@ -23,10 +23,10 @@ inline std::string no_browser() {
   return "the page is tested in Chromium, driven by node: scripts/packages test installs both";
 }
 
-// Runs the tests of the page whose names have `pattern` in them (all: ""), with `settings` in their
+// Runs the tests of the page whose names have `pattern` in them (all: "."), with `settings` in their
 // environment. Returns what went wrong; "" if nothing did.
 inline std::string test_page(const ServerProcess& server, const std::string& settings = "",
-                             const std::string& pattern = "") {
+                             const std::string& pattern = ".") {
   const std::string report = (server.folder() / "page-report.txt").string();
   const int code =
       run_shell(settings + " HEARTH_URL=" + server.url() + " CHROMIUM=chromium PROFILE='" +
