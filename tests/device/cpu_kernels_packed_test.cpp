@@ -179,7 +179,8 @@ TEST(PackedProducts, OfAllTypesAndShapes) {
     for (const uint32_t rows : {1U, 7U, 8U, 9U, 16U, 33U}) {
       for (const uint32_t cols : {block, 3 * block}) expect_product(c, rows, cols, 1);
     }
-    for (const uint32_t count : {2U, 3U, 4U, 7U, 8U, 12U, 16U, 31U}) expect_product(c, 20, 2 * block, count);
+    for (const uint32_t count : {2U, 3U, 4U, 7U, 8U, 12U, 16U, 31U, 33U, 70U})
+      expect_product(c, 20, 2 * block, count);
   }
 }
 

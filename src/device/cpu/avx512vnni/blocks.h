@@ -144,6 +144,7 @@ void multiply_blocks(const Job& job, size_t next) {
     _mm512_mask_storeu_ps(job.y + m * job.y_stride, real_rows(job), _mm512_load_ps(acc + m * strip_rows));
 }
 
+// Fewer rows are of generation: strips come from memory, as one stream.
 constexpr uint32_t many_rows = 32, many_strips = 4;
 
 // Up to 64 weight rows with up to 32 activation rows, in eights: what a block is unpacked to, the activations

@@ -131,7 +131,7 @@ void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_
              size_t y_stride) {
   constexpr PackedForm form = packed_forms[index];
   const size_t bytes = strip_bytes(form, cols);
-  const bool many = sums_blocks(form) && count > 8;
+  const bool many = sums_blocks(form) && count > many_rows;
   const uint32_t step = many ? many_strips * strip_rows : strip_rows;
   const auto* strip = static_cast<const uint8_t*>(w);
   for (uint32_t r = 0; r < rows; r += step, strip += step / strip_rows * bytes) {
