@@ -12,30 +12,16 @@
 #include "session_driver.h"
 #include "support/data.h"
 #include "support/models.h"
+#include "tasks.h"
 
 namespace hearth::test {
 namespace {
 
-using Scores = std::vector<float>;
-
 const std::vector<std::string> models{"lfm2", "mamba", "mamba2", "qwen35"};
-
-std::vector<TokenId> tokens_of(uint32_t count, uint32_t salt) {
-  std::vector<TokenId> t;
-  for (uint32_t i = 0; i < count; ++i) t.push_back({static_cast<int32_t>((i * 37 + salt * 101 + 5) % 500)});
-  return t;
-}
 
 std::vector<TokenId> joined(std::vector<TokenId> a, const std::vector<TokenId>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
-}
-
-Task scoring(std::vector<TokenId> tokens, Scores& out) {
-  Task task;
-  task.tokens = std::move(tokens);
-  task.scores = [&out](uint32_t, std::span<const float> s) { out.assign(s.begin(), s.end()); };
-  return task;
 }
 
 class Counter final : public TokenSink {
@@ -43,20 +29,6 @@ class Counter final : public TokenSink {
   bool token(TokenId, std::span<const float>) override { return true; }
   void finished(Finish) override {}
 };
-
-Task generating(TokenSink& sink, std::vector<TokenId> tokens, uint32_t most) {
-  Task task;
-  task.tokens = std::move(tokens);
-  task.sink = &sink;
-  task.max_tokens = most;
-  task.sampling.temperature = 0;
-  return task;
-}
-
-void drain(Engine& engine) {
-  while (engine.step()) {
-  }
-}
 
 TEST(Carried, AResultDependsOnNeitherTheBatchNorTheSlices) {
   for (const std::string& name : models) {

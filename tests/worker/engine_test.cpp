@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "reference.h"
 #include "support/sanitized.h"
+#include "tasks.h"
 
 namespace {
 
@@ -31,14 +32,6 @@ std::atomic<uint64_t> allocations{0};
 namespace hearth::test {
 namespace {
 
-using Scores = std::vector<float>;
-
-std::vector<TokenId> tokens_of(uint32_t count, uint32_t salt) {
-  std::vector<TokenId> t;
-  for (uint32_t i = 0; i < count; ++i) t.push_back({static_cast<int32_t>((i * 37 + salt * 101 + 5) % 500)});
-  return t;
-}
-
 // Generates until it is removed or reaches its limit; remembers what came.
 class Recorder final : public TokenSink {
  public:
@@ -54,27 +47,6 @@ class Recorder final : public TokenSink {
   int ends = 0;
   Finish reason{};
 };
-
-Task generating(TokenSink& sink, std::vector<TokenId> tokens, uint32_t most) {
-  Task task;
-  task.tokens = std::move(tokens);
-  task.sink = &sink;
-  task.max_tokens = most;
-  task.sampling.temperature = 0;
-  return task;
-}
-
-Task scoring(std::vector<TokenId> tokens, Scores& out) {
-  Task task;
-  task.tokens = std::move(tokens);
-  task.scores = [&out](uint32_t, std::span<const float> s) { out.assign(s.begin(), s.end()); };
-  return task;
-}
-
-void drain(Engine& engine) {
-  while (engine.step()) {
-  }
-}
 
 struct Setup {
   std::string model, set;

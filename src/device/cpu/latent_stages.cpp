@@ -25,14 +25,6 @@ class QkvLatentStage final : public Stage {
   }
 
  private:
-  void rotate(const Step& step, float* x, uint32_t row) const {
-    const RopeTable& rope = step.program->ropes[op_.rope];
-    const auto pairs = static_cast<uint32_t>(rope.inv_freq.size());
-    if (pairs == 0) return;
-    const float* cosines = step.rope_row(op_.rope, row);
-    step.device->table().rows->rope(x, cosines, cosines + pairs, pairs, rope.split);
-  }
-
   // Norms, rotates and stores the slice's rows.
   void remember(const Step& step, uint32_t thread, const Slice& slice) const {
     const CpuDevice& d = *step.device;
@@ -44,7 +36,7 @@ class QkvLatentStage final : public Stage {
       const float* x = step.act(op_.latent) + uint64_t{r} * op_.latent.cols;
       d.table().rows->rms_norm(x, d.weight(op_.gain).values(), s.latent, op_.eps, row);
       std::copy_n(x + s.latent, s.rotated, row + s.latent);
-      rotate(step, row + s.latent, r);
+      rotate(step, op_.rope, row + s.latent, r);
       k.store(row, s.key(), kv.k(op_.kv.layer, page, 0) + slot * kv.k_row);
     });
   }
@@ -61,7 +53,7 @@ class QkvLatentStage final : public Stage {
       finish_block(*d.table().rows, op_.scale_q, d.maybe(op_.bq), head * size, size, x);
       float* rotated = out + uint64_t{r} * op_.q.cols + s.latent;
       std::copy_n(x + s.plain, s.rotated, rotated);
-      rotate(step, rotated, r);
+      rotate(step, op_.rope, rotated, r);
     }
     const uint32_t first = head * op_.keys.pitch + op_.keys.first;
     if (op_.upright) {

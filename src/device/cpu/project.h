@@ -59,6 +59,16 @@ inline void finish_block(const RowKernels& k, float scale, const LoadedWeight* b
   if (bias != nullptr) k.add(y, bias->values() + first, count, y);
 }
 
+// Turns x by the angles of a row's position, in place; nothing where the model's table of that number is
+// empty.
+inline void rotate(const Step& step, uint32_t table, float* x, uint32_t row) {
+  const RopeTable& rope = step.program->ropes[table];
+  const auto pairs = static_cast<uint32_t>(rope.inv_freq.size());
+  if (pairs == 0) return;
+  const float* cosines = step.rope_row(table, row);
+  step.device->table().rows->rope(x, cosines, cosines + pairs, pairs, rope.split);
+}
+
 // Calls unit(first, count) for shares of [0, total) in steps of `size`: a fixed contiguous part per thread
 // when all rows are exact (both finish together, memory is read in one stream), dealt out one by one
 // otherwise.

@@ -112,17 +112,9 @@ class QkvStage final : public Stage {
       float* x = block + uint64_t{r} * side.size;
       finish_block(k, side.scale, d.maybe(side.bias), index * side.size, side.size, x);
       if (gain != nullptr) k.rms_norm(x, gain->values(), side.size, op_.eps, x);
-      if (side.rotate) rotate(step, x, r);
+      if (side.rotate) rotate(step, op_.rope, x, r);
     }
     return block;
-  }
-
-  void rotate(const Step& step, float* x, uint32_t row) const {
-    const RopeTable& rope = step.program->ropes[op_.rope];
-    const auto pairs = static_cast<uint32_t>(rope.inv_freq.size());
-    if (pairs == 0) return;
-    const float* cosines = step.rope_row(op_.rope, row);
-    step.device->table().rows->rope(x, cosines, cosines + pairs, pairs, rope.split);
   }
 
   void query(const Step& step, uint32_t thread, const Projector& projector, uint32_t index) const {
