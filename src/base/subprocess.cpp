@@ -66,6 +66,7 @@ Subprocess::Subprocess(const std::string& role, const std::string& program,
   // Made before the fork: the child of a process with threads must not allocate.
   std::vector<std::string> variables = changed(environment);
   std::vector<char*> pointers;
+  pointers.reserve(variables.size() + 1);
   for (std::string& v : variables) pointers.push_back(v.data());
   pointers.push_back(nullptr);
   int pair[2];

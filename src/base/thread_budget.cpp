@@ -83,7 +83,7 @@ std::string cpu_folder(const std::string& root, uint32_t cpu) {
 // hybrid processor, elsewhere the scheduler's capacity of each processor tells them apart. Cores of one
 // kind differ a little in their best frequency and are never told apart.
 Cpus fastest(const std::string& root, const Cpus& cpus) {
-  const Cpus fast = common(cpus, parse_list(first_line(root + "/sys/devices/cpu_core/cpus")));
+  Cpus fast = common(cpus, parse_list(first_line(root + "/sys/devices/cpu_core/cpus")));
   if (!fast.empty()) return fast;
   std::map<uint32_t, Cpus> by_capacity;
   for (const uint32_t cpu : cpus) {
@@ -163,7 +163,7 @@ struct Quota {
 void look_up(const std::string& root, const Mount& mount, std::string path, Quota& least) {
   if (mount.group != "/" && path.starts_with(mount.group)) path = path.substr(mount.group.size());
   for (;; path.resize(path.rfind('/'))) {
-    const std::string folder = root + mount.at + path;
+    const std::string folder = fmt::format("{}{}{}", root, mount.at, path);
     if (const double cpus = folder_quota(folder); cpus < least.cpus) least = {cpus, folder};
     if (path.rfind('/') == std::string::npos) return;
   }

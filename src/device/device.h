@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -109,6 +110,11 @@ class Device {
   virtual void load(Weight weight, const WeightView& view) = 0;
   // After reserve and load. The program must outlive the executable.
   virtual std::unique_ptr<Executable> prepare(const Program& program, const Layout& layout) = 0;
+  // Calls work(0) … work(count − 1), each once, on the threads that the device computes with where it has
+  // some of the host's; not while a step runs. `work` must not throw.
+  virtual void share_out(uint32_t count, const std::function<void(uint32_t)>& work) {
+    for (uint32_t i = 0; i < count; ++i) work(i);
+  }
   // Copies a page of a cache group (a fork writes to its own copy of the last, partly filled page).
   virtual void copy_page(uint32_t group, PageId from, PageId to) = 0;
 };

@@ -104,6 +104,7 @@ void Engine::size_inputs() {
   result_rows_.reserve(plan_.results);
   const size_t most_slices = std::min<size_t>(plan_.rows, 2 * size_t{plan_.parallel} + 16);
   slices_.reserve(most_slices);
+  draws_.reserve(most_slices);
   for (auto& table : tables_) table.reserve(most_slices * pages_of(plan_.context));
 }
 
@@ -379,22 +380,53 @@ void Engine::fill_inputs() {
 
 void Engine::deliver(std::span<const float> results) {
   for (const BatchSlice& slice : batch_.slices) slice.sequence->computed = slice.start + slice.rows;
-  for (const BatchSlice& slice : batch_.slices) deliver_slice(slice, results);
+  draw(results);
+  for (const BatchSlice& slice : batch_.slices) {
+    const size_t size = size_t{result_rows(slice)} * model_.program.outputs;
+    deliver_slice(slice, results.first(size));
+    results = results.subspan(size);
+  }
 }
 
-void Engine::deliver_slice(const BatchSlice& slice, std::span<const float>& results) {
-  Sequence& s = *slice.sequence;
+// Rows of results that the step has of a slice.
+uint32_t Engine::result_rows(const BatchSlice& slice) const {
+  if (is_mean(model_.program)) return 1;
+  if (!slice.results) return 0;
+  const Task& task = slice.sequence->task;
+  return task.scores && task.every_position ? slice.rows : 1;
+}
+
+// The next tokens of all sequences at once, on all threads: they are independent of each other. Those with a
+// filter come later, one after the other, since filters share what they know.
+void Engine::draw(std::span<const float> results) {
+  draws_.clear();
   const uint32_t width = model_.program.outputs;
-  const auto take = [&] {
-    const auto row = results.first(width);
-    results = results.subspan(width);
-    return row;
-  };
+  for (const BatchSlice& slice : batch_.slices) {
+    const size_t size = size_t{result_rows(slice)} * width;
+    const Task& task = slice.sequence->task;
+    slice.sequence->drawn.reset();
+    slice.sequence->not_drawn = nullptr;
+    if (size != 0 && !task.scores && task.filter == nullptr)
+      draws_.push_back({slice.sequence, results.first(width)});
+    results = results.subspan(size);
+  }
+  if (draws_.size() < 2) return;
+  devices_.back()->share_out(static_cast<uint32_t>(draws_.size()), [this](uint32_t i) {
+    Sequence& s = *draws_[i].sequence;
+    try {
+      s.drawn = s.sampler->choose(draws_[i].logits, nullptr);
+    } catch (...) {
+      s.not_drawn = std::current_exception();
+    }
+  });
+}
+
+void Engine::deliver_slice(const BatchSlice& slice, std::span<const float> rows) {
+  Sequence& s = *slice.sequence;
   const bool last = slice.start + slice.rows == s.tokens.size();
   if (is_mean(model_.program)) {
-    const auto sum = take();
-    s.pooled.resize(width, 0.0F);
-    for (uint32_t i = 0; i < width; ++i) s.pooled[i] += sum[i];
+    s.pooled.resize(rows.size(), 0.0F);
+    for (size_t i = 0; i < rows.size(); ++i) s.pooled[i] += rows[i];
     if (!last) return;
     for (float& value : s.pooled) value /= static_cast<float>(s.tokens.size());
     s.task.scores(slice.start + slice.rows - 1, s.pooled);
@@ -402,23 +434,33 @@ void Engine::deliver_slice(const BatchSlice& slice, std::span<const float>& resu
     return;
   }
   if (!slice.results) return;
-  if (!s.task.scores) {
-    continue_with(s, take());
-    return;
-  }
+  if (!s.task.scores) return continue_with(s, rows);
   const uint32_t first = s.task.every_position ? 0 : slice.rows - 1;
-  for (uint32_t i = first; i < slice.rows; ++i) s.task.scores(slice.start + i, take());
+  const size_t width = model_.program.outputs;
+  for (uint32_t i = first; i < slice.rows; ++i)
+    s.task.scores(slice.start + i, rows.subspan((i - first) * width, width));
   if (last) s.done = true;
 }
 
-void Engine::continue_with(Sequence& s, std::span<const float> logits) {
-  const TokenId token = s.sampler->choose(logits, s.task.filter);
+TokenId Engine::drawn_token(Sequence& s, std::span<const float> logits) {
+  if (s.not_drawn) std::rethrow_exception(s.not_drawn);
+  const TokenId token = s.drawn ? *s.drawn : s.sampler->choose(logits, s.task.filter);
   s.sampler->accept(token);
   if (s.task.filter != nullptr) s.task.filter->accept(token);
-  if (options_.ends && options_.ends(token)) return end(s, Finish::end_of_text);
-  s.tokens.push_back(token);
-  ++s.generated;
-  if (!s.task.sink->token(token, logits)) return end(s, Finish::stopped);
+  return token;
+}
+
+void Engine::continue_with(Sequence& s, std::span<const float> logits) {
+  try {
+    const TokenId token = drawn_token(s, logits);
+    if (options_.ends && options_.ends(token)) return end(s, Finish::end_of_text);
+    s.tokens.push_back(token);
+    ++s.generated;
+    if (!s.task.sink->token(token, logits)) return end(s, Finish::stopped);
+  } catch (const Error& e) {
+    s.done = true;
+    return s.task.sink->failed(e);
+  }
   if (s.task.max_tokens != 0 && s.generated >= s.task.max_tokens) return end(s, Finish::length);
   if (s.tokens.size() >= s.limit) return end(s, Finish::full);
   try {

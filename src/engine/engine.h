@@ -88,7 +88,10 @@ class Engine {
   void release_pages(Sequence& s, uint32_t keep_tokens);
   void fill_inputs();
   void deliver(std::span<const float> results);
-  void deliver_slice(const BatchSlice& slice, std::span<const float>& results);
+  void deliver_slice(const BatchSlice& slice, std::span<const float> rows);
+  uint32_t result_rows(const BatchSlice& slice) const;
+  void draw(std::span<const float> results);
+  static TokenId drawn_token(Sequence& s, std::span<const float> logits);
   void continue_with(Sequence& s, std::span<const float> logits);
   void end(Sequence& s, Finish why);
   void check_pages() const;
@@ -114,6 +117,11 @@ class Engine {
   std::vector<Slice> slices_;
   std::vector<std::vector<PageId>> tables_;
   std::vector<std::span<const PageId>> table_spans_;
+  struct Draw {
+    Sequence* sequence = nullptr;
+    std::span<const float> logits;
+  };
+  std::vector<Draw> draws_;
 };
 
 }  // namespace hearth

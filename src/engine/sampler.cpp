@@ -50,6 +50,19 @@ size_t room_for(int32_t top_k, uint32_t vocabulary) {
   return std::min<size_t>(vocabulary, std::max(least, 2 * static_cast<size_t>(top_k)));
 }
 
+// The next index from `i` on that may be above `least`: most scores are below the best forty, and are passed
+// by sixteen at a time.
+size_t next_above(std::span<const float> scores, size_t i, float least) {
+  constexpr size_t block = 16;
+  const auto none_above = [&] {
+    uint32_t above = 0;
+    for (size_t j = 0; j < block; ++j) above |= scores[i + j] > least ? 1U : 0U;
+    return above == 0;
+  };
+  while (i % block == 0 && i + block <= scores.size() && none_above()) i += block;
+  return i;
+}
+
 [[noreturn]] void nothing_to_choose(std::span<const float> logits, bool filtered) {
   const bool numbers = std::any_of(logits.begin(), logits.end(), [](float x) { return x > none; });
   if (!numbers) {
@@ -235,7 +248,7 @@ std::span<const float> Sampler::adjusted(std::span<const float> logits) {
 void Sampler::gather(std::span<const float> scores, size_t count, bool filtered) {
   float least = none;
   candidates_.clear();
-  for (size_t i = 0; i < scores.size(); ++i) {
+  for (size_t i = next_above(scores, 0, least); i < scores.size(); i = next_above(scores, i + 1, least)) {
     if (!(scores[i] > least) || (filtered && !allowed(i))) continue;  // also what is not a number
     candidates_.push_back({scores[i], static_cast<int32_t>(i), 0});
     if (candidates_.size() < room_ || room_ == vocabulary_) continue;
@@ -248,7 +261,7 @@ void Sampler::gather(std::span<const float> scores, size_t count, bool filtered)
 TokenId Sampler::greedy(std::span<const float> scores, bool filtered) const {
   float best = none;
   int32_t token = -1;
-  for (size_t i = 0; i < scores.size(); ++i) {
+  for (size_t i = next_above(scores, 0, best); i < scores.size(); i = next_above(scores, i + 1, best)) {
     if (!(scores[i] > best) || (filtered && !allowed(i))) continue;
     best = scores[i];
     token = static_cast<int32_t>(i);

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "base/error.h"
 #include "base/id.h"
 #include "engine/sampler.h"
 #include "text/token_filter.h"
@@ -23,8 +25,8 @@ enum class Finish : uint8_t {
   failed    // no page left
 };
 
-// Receives what a sequence produces, on the engine's thread. Exactly one finished() per sequence, after the
-// last token.
+// Receives what a sequence produces, on the engine's thread. Exactly one finished() or failed() per sequence,
+// after the last token.
 class TokenSink {
  public:
   virtual ~TokenSink() = default;
@@ -32,6 +34,9 @@ class TokenSink {
   // string was met, the reader is gone).
   virtual bool token(TokenId token, std::span<const float> logits) = 0;
   virtual void finished(Finish why) = 0;
+  // No token can be drawn or told any more, while other sequences go on. Where nobody overrides this the
+  // error leaves the step.
+  virtual void failed(const Error& error) { throw Error(error); }
 };
 
 // Scores (or pooled vectors) of a position, for sequences that are scored instead of continued.
@@ -66,6 +71,9 @@ struct Sequence {
   bool done = false;
   std::vector<std::vector<PageId>> pages;  // [cache group]
   std::optional<Sampler> sampler;
+  // By `sampler` from the last step's scores, while they are delivered: a token, or why there is none.
+  std::optional<TokenId> drawn;
+  std::exception_ptr not_drawn;
   std::vector<float> pooled;  // running sum of a mean-pooled model
 
   // Tokens at the beginning that prompt kernels compute, as far as they fill whole blocks; the others are for

@@ -11,9 +11,16 @@
 namespace hearth {
 
 bool Channel::send(const Json& message) {
-  const std::string frame = frame_of(message);
-  for (size_t at = 0; at < frame.size();) {
-    const ssize_t sent = ::send(socket_, frame.data() + at, frame.size() - at, MSG_NOSIGNAL);
+  hold(message);
+  return flush();
+}
+
+void Channel::hold(const Json& message) { held_ += frame_of(message); }
+
+bool Channel::flush() {
+  const std::string frames = std::exchange(held_, {});
+  for (size_t at = 0; at < frames.size();) {
+    const ssize_t sent = ::send(socket_, frames.data() + at, frames.size() - at, MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent <= 0) return false;
     at += static_cast<size_t>(sent);

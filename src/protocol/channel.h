@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "base/json.h"
 #include "protocol/frames.h"
 
@@ -18,6 +20,10 @@ class Channel {
 
   // Blocks until all is written. False: the peer is gone. Throws Error(bad_request) on an endless message.
   bool send(const Json& message);
+  // Keeps a message until the next flush() or send(): what is written at once wakes the peer once.
+  void hold(const Json& message);
+  // Blocks until all that was held is written. False: the peer is gone, and what was held with it.
+  bool flush();
   // Waits up to `timeout_ms` (−1 = for ever, 0 = not at all); a wait that a signal interrupts returns
   // `nothing`. Throws Error(bug) on what is no message (FrameReader::next).
   Received receive(int timeout_ms);
@@ -25,6 +31,7 @@ class Channel {
  private:
   int socket_;
   FrameReader frames_;
+  std::string held_;
 };
 
 }  // namespace hearth

@@ -34,6 +34,7 @@ class AnswerWriter final : public TokenSink {
 
   bool token(TokenId token, std::span<const float> logits) override;
   void finished(Finish why) override;
+  void failed(const Error& error) override { fail(error); }
 
   // Sends what was held back, and Done.
   void finish(const char* reason);

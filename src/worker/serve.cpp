@@ -33,8 +33,9 @@ class Worker {
         continue;
       }
       try {
-        busy = session_ != nullptr && session_->step();
+        busy = session_ != nullptr && compute();
       } catch (const Error& e) {
+        computing_ = false;
         send(from_child::Failed{{0}, e.code, e.message, e.remedy});
         return;
       }
@@ -131,9 +132,23 @@ class Worker {
     send(from_child::Failed{m.id, Code::bug, "a request came before a model", "report this"});
   }
 
-  bool send(const FromChild& message) { return channel_.send(encode(message)); }
+  // What the requests of a batch have to say travels together: the peer may want a processor that computes.
+  bool compute() {
+    computing_ = true;
+    const bool more = session_->step();
+    computing_ = false;
+    heard_ = channel_.flush();
+    return more;
+  }
+
+  bool send(const FromChild& message) {
+    channel_.hold(encode(message));
+    if (!computing_) heard_ = channel_.flush();
+    return heard_;
+  }
 
   Channel channel_;
+  bool computing_ = false, heard_ = true;
   bool inside_ = false;
   std::unique_ptr<Session> session_;
 };

@@ -1,6 +1,7 @@
 // Operations against naive double arithmetic, through small programs made by hand.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 
 #include "rig.h"
@@ -167,6 +168,17 @@ TEST(Operations, PoolSumsASequence) {
       for (size_t c = 0; c < 32; ++c) wanted[0][c] += in[r][c];
     }
     expect_near(rig.run(45), wanted, 1e-5);
+  }
+}
+
+TEST(CpuDevice, SharesOutEveryPieceOnce) {
+  for (const uint32_t threads : {1U, 2U, 3U}) {
+    const auto device = open_cpu_device({"portable", threads, true});
+    for (const uint32_t count : {0U, 1U, 2U, 7U, 100U}) {
+      std::vector<std::atomic<uint32_t>> times(count);
+      device->share_out(count, [&](uint32_t i) { ++times[i]; });
+      for (const auto& n : times) EXPECT_EQ(n.load(), 1U);
+    }
   }
 }
 

@@ -82,6 +82,30 @@ TEST(Sampler, GreedyTakesTheBestAndTheLowestOfEquals) {
   EXPECT_EQ(sampler.choose(std::vector<float>{0, INFINITY, 0, 0}, nullptr).value, 1);
 }
 
+// Scores are passed sixteen at a time where none is of interest: lengths around that, and what is no number.
+TEST(Sampler, NoScoreIsPassedOver) {
+  std::mt19937 random(5);
+  SamplingOptions greedy = plain(), some = plain();
+  greedy.temperature = 0;
+  some.top_k = 3;
+  for (uint32_t length = 1; length <= 70; ++length) {
+    std::vector<float> logits = random_logits(length, length);
+    for (uint32_t i = 0; i < length / 4; ++i) logits[random() % length] = i % 2 == 0 ? NAN : -INFINITY;
+    logits[random() % length] = 20 + static_cast<float>(length);
+    const auto best = std::max_element(logits.begin(), logits.end(), [](float a, float b) {
+      return !(a >= b) && b == b;  // what is no number is less than all
+    });
+    const auto at = static_cast<int32_t>(best - logits.begin());
+    EXPECT_EQ(Sampler(greedy, length).choose(logits, nullptr).value, at) << length;
+    EXPECT_EQ(Sampler(some, length).choose(logits, nullptr).value, at) << length;  // all but certain
+  }
+  // More than there is room for before the candidates are cut back.
+  std::vector<float> rising(3000);
+  std::iota(rising.begin(), rising.end(), 0.0F);
+  some.temperature = 1e6F;
+  EXPECT_EQ(drawn(some, rising, 300), (std::set<int32_t>{2997, 2998, 2999}));
+}
+
 TEST(Sampler, TopKKeepsTheBest) {
   const auto logits = random_logits(200, 3);
   const auto order = ranking(logits);

@@ -186,12 +186,31 @@ TEST_F(ChannelTest, MessagesArriveWholeAndInOrder) {
   writer.join();
 }
 
+TEST_F(ChannelTest, WhatIsHeldTravelsTogetherAndInOrder) {
+  Channel sender(ends_[0]), receiver(ends_[1]);
+  sender.hold({{"n", 0}});
+  sender.hold({{"n", 1}});
+  EXPECT_EQ(receiver.receive(0).state, Channel::State::nothing);
+  EXPECT_TRUE(sender.flush());
+  EXPECT_TRUE(sender.flush());  // nothing is left
+  sender.hold({{"n", 2}});
+  EXPECT_TRUE(sender.send({{"n", 3}}));
+  for (int i = 0; i < 4; ++i) {
+    const auto got = receiver.receive(0);
+    ASSERT_EQ(got.state, Channel::State::message);
+    EXPECT_EQ(got.message.at("n").as_int64(), i);
+  }
+  EXPECT_EQ(receiver.receive(0).state, Channel::State::nothing);
+}
+
 TEST_F(ChannelTest, AGonePeerIsSeenOnBothSides) {
   Channel mine(ends_[0]);
   ::close(ends_[1]);
   ends_[1] = -1;
   EXPECT_EQ(mine.receive(-1).state, Channel::State::closed);
   EXPECT_FALSE(mine.send("x"));
+  mine.hold("y");
+  EXPECT_FALSE(mine.flush());
 }
 
 TEST_F(ChannelTest, AnAbsurdLengthIsAnError) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <new>
 
@@ -43,7 +44,9 @@ class Recorder final : public TokenSink {
     ++ends;
     reason = why;
   }
+  void failed(const Error& e) override { error = e.message; }
   std::vector<TokenId> tokens;
+  std::string error;
   int ends = 0;
   Finish reason{};
 };
@@ -254,6 +257,54 @@ TEST_P(EngineWith, GenerationDoesNotAllocate) {
   const uint64_t before = allocations;
   for (int i = 0; i < 90; ++i) model.engine().step();  // several pages further
   EXPECT_EQ(allocations - before, 0U);
+}
+
+// Sequences of a batch are drawn on all threads: each as if it were alone.
+TEST(Engine, DrawsOfABatchAreThoseOfEachAlone) {
+  const Reference r(fixture("llama"));
+  const auto task = [](Recorder& sink, uint32_t i) {
+    Task t = generating(sink, tokens_of(6 + i, i), 40);
+    t.sampling.temperature = 1.5F;
+    t.sampling.repeat_penalty = i % 2 == 0 ? 1.3F : 1.0F;
+    t.sampling.seed = 100 + i;
+    return t;
+  };
+  constexpr uint32_t count = 5;
+  Recorder together[count];
+  Loaded all(r, {"", true, {}, 3, 64, 6});
+  for (uint32_t i = 0; i < count; ++i) all.engine().add(task(together[i], i));
+  drain(all.engine());
+  for (uint32_t i = 0; i < count; ++i) {
+    Recorder alone;
+    Loaded one(r, {"", true, {}, 3, 64, 6});
+    one.engine().add(task(alone, i));
+    drain(one.engine());
+    EXPECT_EQ(together[i].tokens, alone.tokens) << i;
+    EXPECT_FALSE(alone.tokens.empty());
+  }
+}
+
+// What is wrong with one sequence of a batch is no matter of the others.
+TEST(Engine, WhereNothingCanBeDrawnTheOthersGoOn) {
+  const Reference r(fixture("llama"));
+  Recorder alone, sinks[4];
+  Loaded one(r, {"", true, {}, 3, 64, 6}), model(r, {"", true, {}, 3, 64, 6});
+  one.engine().add(generating(alone, tokens_of(5, 3), 10));
+  drain(one.engine());
+  for (uint32_t i = 0; i < 4; ++i) {
+    Task t = generating(sinks[i], tokens_of(5, i), 10);
+    if (i == 2) {
+      for (int32_t token = 0; token < 512; ++token) t.sampling.logit_bias[{token}] = -INFINITY;
+    }
+    model.engine().add(std::move(t));
+  }
+  drain(model.engine());
+  for (uint32_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(sinks[i].tokens.size(), i == 2 ? 0U : 10U) << i;
+    EXPECT_EQ(sinks[i].error, i == 2 ? "option logit_bias bans every token" : "") << i;
+    EXPECT_EQ(sinks[i].ends, i == 2 ? 0 : 1) << i;
+  }
+  EXPECT_EQ(sinks[3].tokens, alone.tokens);
 }
 
 TEST(Engine, TheSameSeedGivesTheSameTokens) {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <map>
 
 #include "convert/synth.h"
@@ -198,6 +199,24 @@ TEST(Session, AGoTemplateRendersWhereItIsWanted) {
   const Heard count = driver.run(counted);
   EXPECT_GT(count.statistics.prompt_tokens, 2U);
   EXPECT_EQ(count.statistics.generated_tokens, 0U);
+}
+
+TEST(Session, WhereNothingCanBeDrawnOnlyThatRequestFails) {
+  Driver driver(small_context(512, 4));
+  const Heard alone = driver.run(question("What is 2 + 2?"));
+  Request hopeless = question("What is 3 + 4?");
+  json::object& bias = hopeless.sampling.options.as_object()["logit_bias"].emplace_object();
+  for (int token = 0; token < 2048; ++token)
+    bias[std::to_string(token)] = -std::numeric_limits<double>::infinity();
+  const RequestId one = driver.start(question("What is 2 + 2?")), bad = driver.start(hopeless),
+                  other = driver.start(question("What is 5 + 1?"));
+  driver.drain();
+  ASSERT_TRUE(driver.heard[bad.value].error);
+  EXPECT_EQ(driver.heard[bad.value].error->message, "option logit_bias bans every token");
+  EXPECT_EQ(driver.heard[one.value].text, alone.text);
+  for (const RequestId id : {one, bad, other}) EXPECT_EQ(driver.heard[id.value].ends, 1);
+  EXPECT_FALSE(driver.heard[other.value].error);
+  EXPECT_EQ(driver.run(question("What is 2 + 2?")).text, alone.text);
 }
 
 TEST(Session, ACancelledRequestEndsAtOnceAndItsNeighbourGoesOn) {

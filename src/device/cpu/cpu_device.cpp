@@ -255,6 +255,13 @@ void CpuDevice::copy_page(uint32_t group, PageId from, PageId to) {
   }
 }
 
+void CpuDevice::share_out(uint32_t count, const std::function<void(uint32_t)>& work) {
+  const auto part = [&](uint32_t t) {
+    for (uint32_t i = t; i < count; i += team_.size()) work(i);
+  };
+  team_.run(std::ref(part));  // the function itself would be copied to the heap
+}
+
 }  // namespace cpu
 
 std::unique_ptr<Device> open_cpu_device(const CpuOptions& options) {

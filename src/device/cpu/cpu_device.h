@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -95,6 +96,7 @@ class CpuDevice final : public Device {
   void load(Weight weight, const WeightView& view) override;
   std::unique_ptr<Executable> prepare(const Program& program, const Layout& layout) override;
   void copy_page(uint32_t group, PageId from, PageId to) override;
+  void share_out(uint32_t count, const std::function<void(uint32_t)>& work) override;
 
   // What stages use while a step runs.
   ThreadTeam& team() { return team_; }
