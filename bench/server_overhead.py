@@ -2,8 +2,8 @@
 """What the server itself costs, against a running `hearth serve` (OLLAMA_HOST) and its built-in model.
 
 Prints the time of a request beyond what the scheduler and the worker count themselves, and the processor time of the
-server process per streamed token. With a model's name as argument: tokens per second of 1, 4 and 16 clients together,
-and how long a running stream waits for its next token while prompts of others are read.
+server process per streamed token. With a model's name as argument: tokens per second of 1, 4 and 16 clients together
+(from the first request to the last answer, prompts included), and how long a running stream waits for its next token while prompts of others are read.
 """
 import http.client
 import json
@@ -49,12 +49,12 @@ def per_token():
     print(f"processor time of the server per streamed token: {(processor_time(pid) - begin) / tokens * 1e6:.0f} us")
 
 
-def together(model, clients):
+def together(model, clients, tokens):
     counts = []
 
     def one(number):
         reply = ask(http.client.HTTPConnection(host), model=model, prompt=f"Tell me story {number}", raw=True, stream=False,
-                    options={"num_predict": 64, "seed": number})
+                    options={"num_predict": tokens, "seed": number})
         said = json.loads(reply)
         if "error" in said:
             sys.exit(said["error"])
@@ -104,9 +104,11 @@ def stalls(model, words):
 
 
 if len(sys.argv) > 1:
-    together(sys.argv[1], 1)  # loads it
-    for clients in (1, 4, 16):
-        print(f"{clients:2} clients: {together(sys.argv[1], clients):.1f} tokens/s")
+    together(sys.argv[1], 1, 16)  # loads it
+    for tokens in (64, 256):
+        rates = [together(sys.argv[1], clients, tokens) for clients in (1, 4, 16)]
+        print(f"{tokens} tokens each, prompts of 15: 1, 4, 16 clients {', '.join(f'{r:.0f}' for r in rates)} tokens/s; 16 "
+              f"against 1: {rates[2] / rates[0]:.2f} x")
     stalls(sys.argv[1], 150)
 else:
     first_token()

@@ -98,7 +98,7 @@ if(GTest_FOUND)
   target_include_directories(vulkan_tests PRIVATE ${CMAKE_SOURCE_DIR}/tests/worker)
   target_link_libraries(vulkan_tests PRIVATE hearth_vulkan hearth_worker hearth_test_support hearth_flags
                         hearth_vulkan_flags GTest::gtest)
-  hearth_test_flags(vulkan_tests)
+  hearth_test_flags(vulkan)
   add_dependencies(vulkan_tests hearth_vulkan_module)
   if(TARGET hearth)
     add_dependencies(vulkan_tests hearth)

@@ -16,7 +16,7 @@ namespace hearth {
 namespace {
 
 std::string editor_command() {
-  if (const std::string own = setting("EDITOR"); !own.empty()) return own;
+  if (std::string own = setting("EDITOR"); !own.empty()) return own;
   for (const char* name : {"VISUAL", "EDITOR"}) {
     const char* value = std::getenv(name);
     if (value != nullptr && *value != '\0') return value;

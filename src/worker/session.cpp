@@ -45,13 +45,23 @@ void Session::cancel(RequestId id) {
 bool Session::step() {
   place();
   if (jobs_.empty()) return sequences_.step();
+  // What goes wrong in a step ends the requests that were running, what goes wrong with one of them ends that
+  // one, and only a lost device the worker.
   try {
     sequences_.step();
-    for (const auto& job : jobs_) job->advance(sequences_);
   } catch (const Error& e) {
     if (model_.engine().lost()) throw;
-    // What else goes wrong in a step ends the requests that were running, not the worker.
     for (const auto& job : jobs_) job->fail(sequences_, e);
+    forget();
+    return true;
+  }
+  for (const auto& job : jobs_) {
+    try {
+      job->advance(sequences_);
+    } catch (const Error& e) {
+      if (model_.engine().lost()) throw;
+      job->fail(sequences_, e);
+    }
   }
   forget();
   return true;
