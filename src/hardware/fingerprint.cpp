@@ -58,9 +58,10 @@ class Fingerprint {
       files.push_back(entry.path().filename().string());
     std::sort(files.begin(), files.end());
     for (const std::string& name : files) {
-      file(folder + "/" + name);
+      const std::string path = fmt::format("{}/{}", folder, name);
+      file(path);
       try {
-        const Json icd = json::parse(read_file(root_ + folder + "/" + name));
+        const Json icd = json::parse(read_file(root_ + path));
         library(json::value_to<std::string>(icd.at("ICD").at("library_path")));
       } catch (const std::exception&) {  // no ICD file; the loader will not use it either
       }

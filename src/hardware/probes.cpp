@@ -118,6 +118,7 @@ class Machine {
       if (m_.again || !from_cache(backend, false)) missing.push_back(backend);
     }
     std::vector<std::future<void>> asked;
+    asked.reserve(missing.size());
     for (const std::string& backend : missing)
       asked.push_back(std::async(std::launch::async, [this, backend] { list(backend); }));
     for (auto& answer : asked) answer.get();

@@ -45,6 +45,7 @@ std::vector<uint32_t> candidates(const PhysicalDevice& device, uint32_t allowed,
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<uint32_t> order;
+  order.reserve(ranked.size());
   for (const auto& [rank, type] : ranked) order.push_back(type);
   return order;
 }

@@ -41,7 +41,7 @@ std::vector<KfdNode> read_kfd(const SystemView& system) {
   for (const std::string& name : system.list(nodes_folder)) {
     const auto number = parse_number(name);
     if (!number || *number > most) continue;
-    const std::string folder = nodes_folder + "/" + name;
+    const std::string folder = fmt::format("{}/{}", nodes_folder, name);
     const FileText text = system.file(folder + "/properties");
     KfdNode node;
     node.number = static_cast<uint32_t>(*number);

@@ -15,8 +15,6 @@
 
 #include "hardware/system_view.h"
 
-extern char** environ;
-
 namespace hearth {
 namespace {
 

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <cerrno>
 
 #include "hardware/record.h"
@@ -25,7 +27,7 @@ FileText Recorder::file(const std::string& path, size_t limit) const {
 std::vector<std::string> Recorder::list(const std::string& path) const {
   std::vector<std::string> names = watched_.list(path);
   for (const std::string& name : names) {
-    const std::string child = path + "/" + name;
+    const std::string child = fmt::format("{}/{}", path, name);
     const auto at = record_.entries.lower_bound(child);
     const bool known =
         at != record_.entries.end() && (at->first == child || at->first.starts_with(child + "/"));

@@ -8,9 +8,9 @@
 namespace hearth::anthropic {
 namespace {
 
-std::string event(std::string_view type, json::object data) {
+std::string event(std::string_view type, const json::object& data) {
   json::object whole{{"type", type}};
-  for (auto& [key, value] : data) whole[key] = value;
+  for (const auto& [key, value] : data) whole[key] = value;
   return fmt::format("event: {}\ndata: {}\n\n", type, json::serialize(whole));
 }
 

@@ -43,9 +43,9 @@ class ResponsesReply final : public Reply {
   std::string close() override { return stream_ ? std::string() : json::serialize(response(status_)); }
 
  private:
-  std::string event(std::string_view type, json::object data) {
+  std::string event(std::string_view type, const json::object& data) {
     json::object whole{{"type", type}, {"sequence_number", sequence_++}};
-    for (auto& [key, value] : data) whole[key] = value;
+    for (const auto& [key, value] : data) whole[key] = value;
     return fmt::format("event: {}\ndata: {}\n\n", type, json::serialize(whole));
   }
 
