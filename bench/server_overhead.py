@@ -3,7 +3,8 @@
 
 Prints the time of a request beyond what the scheduler and the worker count themselves, and the processor time of the
 server process per streamed token. With a model's name as argument: tokens per second of 1, 4 and 16 clients together
-(from the first request to the last answer, prompts included), and how long a running stream waits for its next token while prompts of others are read.
+(from the first request to the last answer, prompts included), and how long a running stream waits for its next token
+while prompts of others are read.
 """
 import http.client
 import json
@@ -107,7 +108,7 @@ if len(sys.argv) > 1:
     together(sys.argv[1], 1, 16)  # loads it
     for tokens in (64, 256):
         rates = [together(sys.argv[1], clients, tokens) for clients in (1, 4, 16)]
-        print(f"{tokens} tokens each, prompts of 15: 1, 4, 16 clients {', '.join(f'{r:.0f}' for r in rates)} tokens/s; 16 "
+        print(f"{tokens} tokens each: 1, 4, 16 clients {', '.join(f'{r:.0f}' for r in rates)} tokens/s; 16 "
               f"against 1: {rates[2] / rates[0]:.2f} x")
     stalls(sys.argv[1], 150)
 else:

@@ -19,9 +19,6 @@ function(hearth_isa_flags sources)
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
                                   "${isa_flags_${CMAKE_MATCH_1}};${level};-ffp-contract=off"
                                   SKIP_PRECOMPILE_HEADERS ON)
-    elseif(HEARTH_SANITIZE AND source MATCHES "/(device/cpu/portable|tensor/types)/|/base/half\\.cpp$|/convert/synth\\.cpp$")
-      # A few small files in which the sanitized tests would spend half of their time.
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O2")
     endif()
   endforeach()
 endfunction()

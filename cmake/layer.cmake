@@ -141,7 +141,6 @@ function(hearth_test_support)
                                      HEARTH_REFERENCE_DIR="${HEARTH_REFERENCE_DIR}"
                                      HEARTH_BINARY_DIR="${CMAKE_BINARY_DIR}")
   target_link_libraries(hearth_test_support PUBLIC hearth_base GTest::gtest GTest::gmock PRIVATE hearth_flags)
-
 endfunction()
 
 # Flags of the tests of a layer, and the header that those with the same flags share.

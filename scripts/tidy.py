@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """clang-tidy on many files at a bearable price. Most of its time goes into the headers that a file includes, so files with the same
-flags, and without a name in common, are checked as one. What does not go together after all is checked alone.
+flags, and without a name in common, are checked as one. What does not go together after all is halved until it does.
 Usage: scripts/tidy.py BUILD_FOLDER FILE..."""
 import collections
 import concurrent.futures
