@@ -1,17 +1,12 @@
 // The rate of bfloat16 products in tiles.
+#include "device/cpu/amx/config.h"
 #include "device/cpu/amx/kernels.h"
-#include "device/cpu/wide/intrinsics.h"
 
 namespace hearth::cpu::amx {
 namespace {
 
 void run(uint64_t rounds) {
-  alignas(64) uint8_t config[64] = {1};
-  for (uint32_t t = 0; t < 8; ++t) {
-    config[16 + 2 * t] = 64;
-    config[48 + t] = 16;
-  }
-  _tile_loadconfig(config);
+  configure(tile_rows);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);

@@ -6,24 +6,11 @@
 // rows of packed activations with their own stride are a left-hand tile. Eight tiles are used as
 //   0 … 3 sums (activation block × panel), 4 and 5 activations, 6 and 7 panels,
 // so that a step of 32 along k loads four tiles for four products.
-#include "device/cpu/amx/amx_intrinsics.h"
+#include "device/cpu/amx/config.h"
 #include "device/cpu/table.h"
 
 namespace hearth::cpu {
 namespace {
-
-constexpr uint32_t tile_rows = 16;
-
-// Activation tiles and sums of `m` rows, panels of 16; every tile is 64 bytes wide.
-void configure(uint32_t m) {
-  alignas(64) uint8_t config[64] = {};
-  config[0] = 1;
-  for (uint32_t t = 0; t < 8; ++t) {
-    config[16 + 2 * t] = 64;
-    config[48 + t] = t < 6 ? static_cast<uint8_t>(m) : static_cast<uint8_t>(tile_rows);
-  }
-  _tile_loadconfig(config);
-}
 
 void enter() { configure(tile_rows); }
 void leave() { _tile_release(); }
