@@ -135,13 +135,15 @@ void decode(benchmark::State& state, const TypeKernels* kernels) {
 void matmul(benchmark::State& state, const MatmulKernels* kernels, uint32_t m) {
   constexpr uint32_t rows = 64, k = 2048;
   std::vector<float> w(size_t{rows} * k, 0.25F), x(size_t{m} * k, 0.5F), y(size_t{m} * rows);
-  std::vector<float> panels(w.size()), acts(x.size());  // large enough for both formats
+  const uint32_t blocks = (m + kernels->act_rows - 1) / kernels->act_rows;
+  std::vector<float> panels(w.size()),
+      acts(size_t{blocks} * kernels->act_rows * k);  // large enough for both formats
   const size_t number = kernels->format == hearth::cpu::PanelFormat::bf16 ? 2 : 4;
   for (uint32_t r = 0; r < rows; r += hearth::cpu::panel_rows) {
     auto* to = reinterpret_cast<std::byte*>(panels.data()) + size_t{r} * k * number;
     kernels->pack_panel(w.data() + size_t{r} * k, k, hearth::cpu::panel_rows, k, to);
   }
-  kernels->pack_acts(x.data(), k, m, k, acts.data());
+  for (uint32_t i = 0; i < m; ++i) kernels->pack_acts(x.data() + size_t{i} * k, i, k, acts.data());
   if (kernels->enter != nullptr) kernels->enter();
   for (auto _ : state) {
     kernels->run(panels.data(), rows, acts.data(), m, k, y.data(), rows, false);

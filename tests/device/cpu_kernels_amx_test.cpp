@@ -19,19 +19,24 @@ void pack_panel(const float* w, size_t w_stride, uint32_t rows, uint32_t k, void
   }
 }
 
-void pack_acts(const float* x, size_t x_stride, uint32_t m, uint32_t k, void* acts) {
-  auto* to = static_cast<uint16_t*>(acts);
-  for (uint32_t i = 0; i < m; ++i) {
-    for (uint32_t c = 0; c < k; ++c) to[i * k + c] = float_to_bf16(x[i * x_stride + c]);
-  }
+void pack_acts(const float* x, uint32_t row, uint32_t k, void* acts) {
+  auto* block = static_cast<uint16_t*>(acts) + size_t{row / 16} * 16 * k;
+  for (uint32_t c = 0; c < k; ++c) block[(c / 32 * 16 + row % 16) * 32 + c % 32] = float_to_bf16(x[c]);
 }
 
-const cpu::MatmulKernels emulated = {
-    cpu::PanelFormat::bf16, pack_panel, pack_acts, cpu::run, cpu::enter, cpu::leave, nullptr};
+const cpu::MatmulKernels emulated = {cpu::PanelFormat::bf16,
+                                     16,
+                                     cpu::tile_cols,
+                                     pack_panel,
+                                     pack_acts,
+                                     cpu::run,
+                                     cpu::enter,
+                                     cpu::leave,
+                                     nullptr};
 
 TEST(CpuKernelsAmx, EmulatedTilesMultiplyAllShapes) {
   Random random(6);
-  for (const uint32_t k : {32U, 96U}) {
+  for (const uint32_t k : {32U, 96U, 320U}) {
     for (const uint32_t rows : {1U, 15U, 16U, 17U, 32U, 33U, 64U, 70U}) {
       for (const uint32_t m : {1U, 2U, 15U, 16U, 17U, 31U, 32U, 33U, 48U, 70U}) {
         expect_matmul(emulated, "amx (emulated)", {rows, m, k, m % 2 == 0}, random);

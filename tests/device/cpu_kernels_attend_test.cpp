@@ -1,6 +1,7 @@
 // Attention of prompt rows, block by block, of every set against sums in double.
 #include <gtest/gtest.h>
 
+#include "base/half.h"
 #include "cpu_kernels.h"
 
 namespace hearth::test {
@@ -36,6 +37,14 @@ struct Case {
 
 constexpr float factor = 0.25F;
 
+// Numbers that tiles take as they are. Queries are multiplied with factor · log₂ e before they are rounded.
+void round_to_bf16(Case& c) {
+  constexpr float by = factor * 1.44269504F;
+  for (float& x : c.q) x = bf16_to_float(float_to_bf16(x * by)) / by;
+  for (float& x : c.k) x = bf16_to_float(float_to_bf16(x));
+  for (float& x : c.v) x = bf16_to_float(float_to_bf16(x));
+}
+
 std::vector<double> wanted(const Case& c, uint32_t query) {
   std::vector<double> scores, out(c.s.v_size, 0.0);
   double best = c.s.sinks ? static_cast<double>(c.sinks[query]) : -1e300, total = 0;
@@ -64,8 +73,9 @@ std::vector<double> wanted(const Case& c, uint32_t query) {
 std::vector<float> computed(const cpu::AttendKernels& kernels, const Case& c) {
   const Shape& s = c.s;
   const uint32_t panels = (s.queries + lanes - 1) / lanes, all = panels * lanes;
-  Guarded<float> q(size_t{all} * s.k_size), acc(size_t{all} * s.v_size), out(size_t{s.queries} * s.v_size);
-  Guarded<float> k(size_t{cpu::attend_tokens} * s.k_size), v(size_t{cpu::attend_tokens} * s.v_size);
+  const uint32_t k_floats = cpu::attend_floats(s.k_size), v_floats = cpu::attend_floats(s.v_size);
+  Guarded<float> q(size_t{all} * k_floats), acc(size_t{all} * s.v_size), out(size_t{s.queries} * s.v_size);
+  Guarded<float> k(size_t{cpu::attend_tokens} * k_floats), v(size_t{cpu::attend_tokens} * v_floats);
   Guarded<float> q_scale(all), k_scale(cpu::attend_tokens), v_scale(cpu::attend_tokens), best(all),
       total(all);
   Guarded<uint32_t> position(all);
@@ -78,8 +88,9 @@ std::vector<float> computed(const cpu::AttendKernels& kernels, const Case& c) {
     from[i] = c.q.data() + size_t{i} * s.k_size;
     to[i] = out.data() + size_t{i} * s.v_size;
   }
+  if (kernels.enter != nullptr) kernels.enter();
   for (uint32_t p = 0; p < all; p += lanes)
-    kernels.pack_queries(from.data() + p, s.k_size, factor, q.data() + size_t{p} * s.k_size,
+    kernels.pack_queries(from.data() + p, s.k_size, factor, q.data() + size_t{p} * k_floats,
                          q_scale.data() + p);
   for (uint32_t at = 0; at < s.keys; at += cpu::attend_tokens) {
     const uint32_t tokens = std::min(cpu::attend_tokens, s.keys - at);
@@ -91,21 +102,27 @@ std::vector<float> computed(const cpu::AttendKernels& kernels, const Case& c) {
       std::copy_n(keys, size_t{tokens} * s.k_size, k.data());
       std::copy_n(values, size_t{tokens} * s.v_size, v.data());
     }
-    kernels.attend({q.data(), k.data(), v.data(), q_scale.data(), k_scale.data(), v_scale.data(), panels,
-                    s.k_size, s.v_size, tokens, at, position.data(), s.causal, s.window, s.soft_cap,
-                    best.data(), total.data(), acc.data()});
+    kernels.attend({q.data(), k.data(), v.data(), size_t{lanes} * k_floats, q_scale.data(), k_scale.data(),
+                    v_scale.data(), panels, s.k_size, s.v_size, tokens, at, position.data(), s.causal,
+                    s.window, s.soft_cap, best.data(), total.data(), acc.data()});
   }
   for (uint32_t p = 0; p < all; p += lanes)
     kernels.finish(acc.data() + size_t{p} * s.v_size, best.data() + p, total.data() + p,
                    s.sinks ? c.sinks.data() + p : nullptr, s.v_size, to.data() + p);
+  if (kernels.leave != nullptr) kernels.leave();
   return {out.begin(), out.end()};
 }
 
 void expect_attention(const cpu::CpuTable& table, const Shape& shape, Random& random) {
-  const Case c(shape, random);
+  Case c(shape, random);
+  const bool tiles = table.attend->enter != nullptr;
+  if (tiles) round_to_bf16(c);
   const std::vector<float> found = computed(*table.attend, c);
-  // Integers of thirteen bits (eleven for the largest heads): scores are off by some 2⁻¹³ of their terms.
-  const double tolerance = table.attend->pack_keys != nullptr ? 2e-3 + 2e-5 * shape.k_size : 2e-5;
+  // Integers of thirteen bits (eleven for the largest heads): scores are off by some 2⁻¹³ of their terms. Of
+  // numbers that are bfloat16 already, weights are rounded to eight bits.
+  const double tolerance = tiles                                ? 4e-3
+                           : table.attend->pack_keys != nullptr ? 2e-3 + 2e-5 * shape.k_size
+                                                                : 2e-5;
   for (uint32_t i = 0; i < shape.queries; ++i) {
     const auto row = wanted(c, i);
     for (uint32_t d = 0; d < shape.v_size; ++d)

@@ -45,13 +45,14 @@ inline void expect_matmul(const cpu::MatmulKernels& kernels, const char* set, Ma
   random.fill(y);
   const std::vector<float> before(y.begin(), y.end());
   const size_t panel_bytes = cpu::panel_rows * s.k * number;
-  Guarded<std::byte> packed(panels * panel_bytes), acts(s.m * s.k * number);
+  const size_t act_rows = (s.m + kernels.act_rows - 1) / kernels.act_rows * kernels.act_rows;
+  Guarded<std::byte> packed(panels * panel_bytes), acts(act_rows * s.k * number);
   for (uint32_t p = 0; p < panels; ++p) {
     const uint32_t rows = std::min(cpu::panel_rows, s.rows - p * cpu::panel_rows);
     kernels.pack_panel(w.data() + p * cpu::panel_rows * w_stride, w_stride, rows, s.k,
                        packed.data() + p * panel_bytes);
   }
-  kernels.pack_acts(x.data(), x_stride, s.m, s.k, acts.data());
+  for (uint32_t i = 0; i < s.m; ++i) kernels.pack_acts(x.data() + i * x_stride, i, s.k, acts.data());
   if (kernels.enter != nullptr) kernels.enter();
   kernels.run(packed.data(), s.rows, acts.data(), s.m, s.k, y.data(), y_stride, s.accumulate);
   if (kernels.leave != nullptr) kernels.leave();

@@ -38,13 +38,13 @@ struct Space {
       memory += floats;
       return begin;
     };
-    q = take(uint64_t{queries} * heads.k_size);
+    q = take(uint64_t{queries} * attend_floats(heads.k_size));
     acc = take(uint64_t{queries} * heads.v_size);
     best = take(queries), total = take(queries), q_scale = take(queries);
     position = reinterpret_cast<uint32_t*>(take(queries));
     plain = take(uint64_t{attend_tokens} * std::max(heads.k_size, heads.v_size));
-    k = take(uint64_t{attend_tokens} * heads.k_size);
-    v = take(uint64_t{attend_tokens} * heads.v_size);
+    k = take(uint64_t{attend_tokens} * attend_floats(heads.k_size));
+    v = take(uint64_t{attend_tokens} * attend_floats(heads.v_size));
     k_scale = take(attend_tokens), v_scale = take(attend_tokens);
   }
 };
@@ -82,6 +82,8 @@ class Unit {
   uint32_t row_of(uint32_t query) const { return slice_.first_row + first_ + query / group_; }
   uint32_t head_of(uint32_t query) const { return head_ * group_ + query % group_; }
 
+  size_t q_step() const { return size_t{attend_floats(op_.heads.k_size)} * attend_lanes; }
+
   void begin() {
     const uint32_t size = op_.heads.k_size, lanes = panels_ * attend_lanes;
     for (uint32_t p = 0; p < panels_; ++p) {
@@ -93,8 +95,7 @@ class Unit {
         if (query >= queries_) continue;
         q[i] = query_of(step_, op_, row_of(query), head_of(query));
       }
-      kernels_.pack_queries(q, size, op_.scale, space_.q + uint64_t{p} * size * attend_lanes,
-                            space_.q_scale + p * attend_lanes);
+      kernels_.pack_queries(q, size, op_.scale, space_.q + p * q_step(), space_.q_scale + p * attend_lanes);
     }
     std::fill_n(space_.best, lanes, attend_nothing);
     std::fill_n(space_.total, lanes, 0.0F);
@@ -125,11 +126,11 @@ class Unit {
     if (packs) kernels_.pack_keys(space_.plain, tokens, h.k_size, space_.k, space_.k_scale);
     read(kv_.types.v, h.v_size, true, at, tokens, packs ? space_.plain : space_.v);
     if (packs) kernels_.pack_values(space_.plain, tokens, h.v_size, space_.v, space_.v_scale);
-    AttendBlock b{space_.q,        space_.k,        space_.v,     space_.q_scale,
-                  space_.k_scale,  space_.v_scale,  together,     h.k_size,
-                  h.v_size,        tokens,          at,           space_.position,
-                  op_.mask.causal, op_.mask.window, op_.soft_cap, space_.best,
-                  space_.total,    space_.acc};
+    AttendBlock b{space_.q,        space_.k,        space_.v,        q_step(),
+                  space_.q_scale,  space_.k_scale,  space_.v_scale,  together,
+                  h.k_size,        h.v_size,        tokens,          at,
+                  space_.position, op_.mask.causal, op_.mask.window, op_.soft_cap,
+                  space_.best,     space_.total,    space_.acc};
     for (uint32_t p = 0; p < panels_; p += together) {
       b.panels = std::min(together, panels_ - p);
       const uint32_t lane = p * attend_lanes;
@@ -137,7 +138,7 @@ class Unit {
       const uint32_t earliest = b.position[0], latest = b.position[b.panels * attend_lanes - 1];
       if (op_.mask.causal && at > latest) continue;
       if (op_.mask.window != 0 && at + tokens - 1 + op_.mask.window <= earliest) continue;
-      b.q = space_.q + uint64_t{lane} * h.k_size;
+      b.q = space_.q + p * q_step();
       b.q_scale = space_.q_scale + lane;
       b.best = space_.best + lane;
       b.total = space_.total + lane;
@@ -189,12 +190,14 @@ uint32_t unit_rows_of(const Attend& op, uint32_t rows, uint32_t threads) {
 }  // namespace
 
 uint64_t attend_prompt_floats(const HeadShape& heads) noexcept {
-  const uint64_t head = uint64_t{heads.k_size} + heads.v_size;
-  return most_queries(heads) * (head + 4) + attend_tokens * (head + std::max(heads.k_size, heads.v_size) + 2);
+  const uint64_t k = attend_floats(heads.k_size), v = attend_floats(heads.v_size);
+  return most_queries(heads) * (k + v + 4) + attend_tokens * (k + v + std::max(k, v) + 2);
 }
 
 void attend_prompts(const Step& step, uint32_t thread, const Attend& op) {
   const uint32_t threads = step.device->team().size();
+  const AttendKernels& kernels = step.device->attend();
+  if (kernels.enter != nullptr) kernels.enter();
   uint32_t unit = 0;
   for (uint32_t s = 0; s < step.inputs.slices.size(); ++s) {
     const Slice& slice = step.inputs.slices[s];
@@ -205,6 +208,7 @@ void attend_prompts(const Step& step, uint32_t thread, const Attend& op) {
       }
     }
   }
+  if (kernels.leave != nullptr) kernels.leave();
 }
 
 }  // namespace hearth::cpu

@@ -18,7 +18,7 @@ Memory::Memory(uint64_t bytes, std::string_view purpose) : size_(bytes) {
                 "use a smaller context or cache type, or free memory");
   }
   data_ = static_cast<std::byte*>(address);
-  constexpr uint64_t worth_huge_pages = 32ULL << 20;
+  constexpr uint64_t worth_huge_pages = 4ULL << 20;
   if (bytes >= worth_huge_pages) ::madvise(data_, bytes, MADV_HUGEPAGE);  // advice: a refusal changes nothing
 }
 

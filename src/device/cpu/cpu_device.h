@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <span>
@@ -82,6 +83,22 @@ struct Workspace {
   uint64_t per_thread() const { return block + panel + norm + exact_integers; }
 };
 
+// Weight rows of one unit of work when the result rows of a projection are dealt out.
+inline constexpr uint32_t unit_rows = 64;
+// The same for prompts that tiles multiply: they are so fast that reading the activations anew for every 64
+// rows, from the third level of the cache, would be the limit.
+inline constexpr uint32_t tile_unit_rows = 256;
+// Floats from one row of a unit's results to the next: not a power of two, so that the rows of a tile meet in
+// no set of the cache.
+constexpr uint32_t unit_stride(uint32_t unit) { return unit + panel_rows; }
+// Rows of each of two matrices that share a unit.
+constexpr uint32_t gated_unit(uint32_t unit) { return std::max(unit_rows, unit / 2); }
+// Heads of `size` that share a unit.
+inline constexpr uint32_t most_unit_heads = 4;
+constexpr uint32_t heads_of_unit(uint32_t size, uint32_t unit) {
+  return std::clamp(unit / size, 1U, most_unit_heads);
+}
+
 class CpuDevice final : public Device {
  public:
   explicit CpuDevice(const CpuOptions& options);
@@ -108,6 +125,7 @@ class CpuDevice final : public Device {
   ExpandPanel expand(const LoadedWeight& w) const {
     return matmul_->expand != nullptr ? matmul_->expand[w.packed_kernels->type] : nullptr;
   }
+  uint32_t most_unit_rows() const { return matmul_->act_rows > 1 ? tile_unit_rows : unit_rows; }
   const LoadedWeight& weight(Weight w) const { return weights_[w.id - 1]; }
   const LoadedWeight* maybe(Weight w) const { return w ? &weights_[w.id - 1] : nullptr; }
   const KvGroup& kv(uint32_t group) const { return kv_[group]; }
@@ -134,15 +152,11 @@ class CpuDevice final : public Device {
 };
 
 // Sizes of the scratch memory for a program; the same function serves the plan and the execution.
-Workspace workspace_of(const Program& program, uint32_t rows);
+// `unit`: weight rows of the largest unit of work.
+Workspace workspace_of(const Program& program, uint32_t rows, uint32_t unit);
 
 // What the copy holds of each weight [weights], and its size in all: matrices of products in packed form
 // where the table has kernels for their type, as they are otherwise; nothing of the rest.
 std::vector<Residence> residence_of(const Program& program, const ResolvedTable& table, uint64_t& bytes);
-
-// Weight rows of one unit of work when the result rows of a projection are dealt out.
-inline constexpr uint32_t unit_rows = 64;
-// Columns of a panel: 64 rows × 512 floats are 128 KiB, a share of the second-level cache.
-inline constexpr uint32_t panel_cols = 512;
 
 }  // namespace hearth::cpu

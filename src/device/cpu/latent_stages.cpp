@@ -46,7 +46,7 @@ class QkvLatentStage final : public Stage {
     const LatentShape& s = op_.shape;
     const uint32_t size = s.plain + s.rotated;
     float* block = step.block(thread);
-    projector.multiply(d.weight(op_.wq), head * size, size, block, size);
+    projector.multiply({&d.weight(op_.wq), head * size, size, block}, size);
     float* out = step.act(op_.q) + uint64_t{head} * s.key();
     for (uint32_t r = 0; r < step.rows; ++r) {
       float* x = block + uint64_t{r} * size;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <span>
 
 #include "device/cpu/stage.h"
 
@@ -18,6 +19,14 @@ struct ExactRows {
 const std::byte* round_exact(const Step& step, uint32_t thread, const float* x, uint32_t rows, uint32_t cols,
                              uint32_t together);
 
+// A block of results: y[row·y_stride + r − first] = x[row] · W[r] for all rows of the step and r in
+// [first, first + count).
+struct Product {
+  const LoadedWeight* w;
+  uint32_t first, count;
+  float* y;
+};
+
 // The rows of a step on their way through a weight matrix. One object lives on each thread's stack for one
 // stage: the constructor reads (and norms) the input; multiply() gives a block of results for all rows of the
 // step.
@@ -30,17 +39,14 @@ class Projector {
   Projector(const Projector&) = delete;
   Projector& operator=(const Projector&) = delete;
 
-  // y[row·y_stride + r − first] = x[row] · W[r] for all rows of the step and r in [first, first + count).
-  void multiply(const LoadedWeight& w, uint32_t first, uint32_t count, float* y, uint32_t y_stride) const;
+  // Side by side, so that activations which came into the cache serve all of them.
+  void multiply(std::span<const Product> products, uint32_t y_stride) const;
+  void multiply(const Product& product, uint32_t y_stride) const { multiply({&product, 1}, y_stride); }
 
  private:
-  void multiply_exact(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,
-                      uint32_t y_stride) const;
-  void multiply_prompt(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,
-                       uint32_t y_stride) const;
-  void multiply_packed(const LoadedWeight& w, uint32_t first, uint32_t count, float* y,
-                       uint32_t y_stride) const;
-  void pack_prompt(const Input& in, bool rows, uint32_t together) const;
+  void multiply_panels(const Product& p, uint32_t c, float* y, uint32_t y_stride) const;
+  void fill_panels(const LoadedWeight& w, uint32_t first, uint32_t count, uint32_t c, uint32_t width) const;
+  void pack_prompt(const Input& in, bool panels, uint32_t together) const;
 
   Step& step_;
   uint32_t thread_;

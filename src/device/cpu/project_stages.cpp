@@ -7,7 +7,14 @@
 namespace hearth::cpu {
 namespace {
 
-uint32_t units_of(uint32_t rows) { return (rows + unit_rows - 1) / unit_rows; }
+uint32_t units_of(uint32_t rows, uint32_t unit) { return (rows + unit - 1) / unit; }
+
+// Weight rows of a unit: at most `most`, and four units per thread where there are as many rows.
+uint32_t unit_of(const Step& step, uint32_t rows, uint32_t most) {
+  if (step.prompt_rows() == 0) return unit_rows;
+  const uint32_t share = rows / (4 * step.device->team().size()) / unit_rows * unit_rows;
+  return std::clamp(share, unit_rows, most);
+}
 
 class LinearStage final : public Stage {
  public:
@@ -16,20 +23,21 @@ class LinearStage final : public Stage {
   void run(Step& step, uint32_t thread) const override {
     const Projector projector(step, thread, in_, {op_.weight});
     const LoadedWeight& w = step.device->weight(op_.weight);
-    for_units(step, thread, units_of(w.rows), [&](uint32_t u) {
-      const uint32_t first = u * unit_rows, count = std::min(unit_rows, w.rows - first);
-      projector.multiply(w, first, count, step.block(thread), unit_rows);
-      finish(step, step.block(thread), first, count);
+    const uint32_t unit = unit_of(step, w.rows, step.device->most_unit_rows());
+    for_units(step, thread, units_of(w.rows, unit), [&](uint32_t u) {
+      const uint32_t first = u * unit, count = std::min(unit, w.rows - first);
+      projector.multiply({&w, first, count, step.block(thread)}, unit_stride(unit));
+      finish(step, step.block(thread), unit_stride(unit), first, count);
     });
   }
 
  private:
-  void finish(const Step& step, float* block, uint32_t first, uint32_t count) const {
+  void finish(const Step& step, float* block, uint32_t stride, uint32_t first, uint32_t count) const {
     const RowKernels& k = *step.device->table().rows;
     const LoadedWeight* bias = step.device->maybe(op_.bias);
     float* out = step.act(op_.out) + first;
     const float* residual = op_.residual ? step.act(op_.residual) + first : nullptr;
-    for (uint32_t r = 0; r < step.rows; ++r, block += unit_rows, out += op_.out.cols) {
+    for (uint32_t r = 0; r < step.rows; ++r, block += stride, out += op_.out.cols) {
       finish_block(k, op_.scale, bias, first, count, block);
       if (op_.act != Act1::none) k.gated(static_cast<Activation>(op_.act), block, nullptr, count, block);
       if (residual != nullptr) {
@@ -53,14 +61,16 @@ class GatedStage final : public Stage {
     const CpuDevice& d = *step.device;
     const RowKernels& k = *d.table().rows;
     const LoadedWeight &gate = d.weight(op_.gate), &up = d.weight(op_.up);
-    for_units(step, thread, units_of(gate.rows), [&](uint32_t u) {
-      const uint32_t first = u * unit_rows, count = std::min(unit_rows, gate.rows - first);
+    const uint32_t unit = unit_of(step, gate.rows, gated_unit(d.most_unit_rows()));
+    const uint32_t stride = unit_stride(unit);
+    for_units(step, thread, units_of(gate.rows, unit), [&](uint32_t u) {
+      const uint32_t first = u * unit, count = std::min(unit, gate.rows - first);
       float* gates = step.block(thread);
-      float* ups = gates + uint64_t{step.rows} * unit_rows;
-      projector.multiply(gate, first, count, gates, unit_rows);
-      projector.multiply(up, first, count, ups, unit_rows);
+      float* ups = gates + uint64_t{step.rows} * stride;
+      const Product products[] = {{&gate, first, count, gates}, {&up, first, count, ups}};
+      projector.multiply(products, stride);
       float* out = step.act(op_.out) + first;
-      for (uint32_t r = 0; r < step.rows; ++r, gates += unit_rows, ups += unit_rows, out += op_.out.cols) {
+      for (uint32_t r = 0; r < step.rows; ++r, gates += stride, ups += stride, out += op_.out.cols) {
         finish_block(k, op_.scale_gate, d.maybe(op_.gate_bias), first, count, gates);
         finish_block(k, op_.scale_up, d.maybe(op_.up_bias), first, count, ups);
         k.gated(static_cast<Activation>(op_.act), gates, ups, count, out);
@@ -73,86 +83,95 @@ class GatedStage final : public Stage {
   Input in_;
 };
 
-// A unit is a head: whoever computes it also norms, rotates and stores it.
+// A unit is a head, or several: whoever computes it also norms, rotates and stores it.
 class QkvStage final : public Stage {
  public:
   QkvStage(const Qkv& o, Input in) : op_(o), in_(in) {}
 
   void run(Step& step, uint32_t thread) const override {
     const Projector projector(step, thread, in_, {op_.wq, op_.wk, op_.wv});
-    const HeadShape& h = op_.heads;
-    for_units(step, thread, h.q_heads + 2 * h.kv_heads, [&](uint32_t u) {
-      if (u < h.q_heads) {
-        query(step, thread, projector, u);
-      } else if (u < h.q_heads + h.kv_heads) {
-        key(step, thread, projector, u - h.q_heads);
-      } else {
-        value(step, thread, projector, u - h.q_heads - h.kv_heads);
-      }
+    const uint32_t parts = queries() + 2 * op_.heads.kv_heads, some = parts_of_unit(step, parts);
+    for_units(step, thread, (parts + some - 1) / some, [&](uint32_t u) {
+      const uint32_t first = u * some;
+      unit(step, thread, projector, first, std::min(some, parts - first));
     });
   }
 
  private:
-  struct Side {
+  // A head's rows of a weight.
+  struct Part {
     Weight w, bias, norm;
     float scale;
-    uint32_t size;
+    uint32_t size, index;
     bool rotate;
   };
 
-  // The head's rows for all rows of the step, in the thread's block [rows × size].
-  float* head(const Step& step, uint32_t thread, const Projector& projector, uint32_t index,
-              const Side& side) const {
+  // A query's gate lies behind it.
+  uint32_t queries() const { return op_.heads.q_heads * (op_.gated ? 2 : 1); }
+
+  Part part(uint32_t number) const {
+    const HeadShape& h = op_.heads;
+    if (number < queries()) {
+      const bool gate = op_.gated && number % 2 == 1;
+      return {op_.wq, op_.bq, gate ? Weight{} : op_.q_norm, op_.scale_q, h.k_size, number, !gate};
+    }
+    number -= queries();
+    if (number < h.kv_heads) return {op_.wk, op_.bk, op_.k_norm, op_.scale_k, h.k_size, number, true};
+    return {op_.wv, op_.bv, {}, op_.scale_v, h.v_size, number - h.kv_heads, false};
+  }
+
+  // Two units per thread at least, where there are as many heads.
+  uint32_t parts_of_unit(const Step& step, uint32_t parts) const {
+    const uint32_t size = std::max(op_.heads.k_size, op_.heads.v_size);
+    const uint32_t most = heads_of_unit(size, step.device->most_unit_rows());
+    return step.prompt_rows() == 0 ? 1 : std::clamp(parts / (2 * step.device->team().size()), 1U, most);
+  }
+
+  void unit(const Step& step, uint32_t thread, const Projector& projector, uint32_t first,
+            uint32_t count) const {
+    const uint32_t stride = unit_stride(std::max(op_.heads.k_size, op_.heads.v_size));
+    const auto block = [&](uint32_t i) { return step.block(thread) + uint64_t{i} * step.rows * stride; };
+    Product products[most_unit_heads];
+    for (uint32_t i = 0; i < count; ++i) {
+      const Part p = part(first + i);
+      products[i] = {&step.device->weight(p.w), p.index * p.size, p.size, block(i)};
+    }
+    projector.multiply({products, count}, stride);
+    for (uint32_t i = 0; i < count; ++i) {
+      finish(step, part(first + i), block(i), stride);
+      put(step, first + i, block(i), stride);
+    }
+  }
+
+  void finish(const Step& step, const Part& p, float* x, uint32_t stride) const {
     const CpuDevice& d = *step.device;
     const RowKernels& k = *d.table().rows;
-    float* block = step.block(thread);
-    projector.multiply(d.weight(side.w), index * side.size, side.size, block, side.size);
-    const LoadedWeight* gain = d.maybe(side.norm);
-    for (uint32_t r = 0; r < step.rows; ++r) {
-      float* x = block + uint64_t{r} * side.size;
-      finish_block(k, side.scale, d.maybe(side.bias), index * side.size, side.size, x);
-      if (gain != nullptr) k.rms_norm(x, gain->values(), side.size, op_.eps, x);
-      if (side.rotate) rotate(step, op_.rope, x, r);
+    const LoadedWeight* gain = d.maybe(p.norm);
+    for (uint32_t r = 0; r < step.rows; ++r, x += stride) {
+      finish_block(k, p.scale, d.maybe(p.bias), p.index * p.size, p.size, x);
+      if (gain != nullptr) k.rms_norm(x, gain->values(), p.size, op_.eps, x);
+      if (p.rotate) rotate(step, op_.rope, x, r);
     }
-    return block;
   }
 
-  void query(const Step& step, uint32_t thread, const Projector& projector, uint32_t index) const {
-    const uint32_t size = op_.heads.k_size, parts = op_.gated ? 2 : 1;
-    for (uint32_t part = 0; part < parts; ++part) {
-      const bool gate = part == 1;
-      const Side side{op_.wq, op_.bq, gate ? Weight{} : op_.q_norm, op_.scale_q, size, !gate};
-      const float* block = head(step, thread, projector, index * parts + part, side);
-      float* out = step.act(op_.q) + uint64_t{index * parts + part} * size;
+  // A head's rows to where attention looks for them.
+  void put(const Step& step, uint32_t number, const float* block, uint32_t stride) const {
+    const Part p = part(number);
+    if (number < queries()) {
+      float* out = step.act(op_.q) + uint64_t{p.index} * p.size;
       for (uint32_t r = 0; r < step.rows; ++r)
-        std::copy_n(block + uint64_t{r} * size, size, out + uint64_t{r} * op_.q.cols);
+        std::copy_n(block + uint64_t{r} * stride, p.size, out + uint64_t{r} * op_.q.cols);
+      return;
     }
-  }
-
-  void key(const Step& step, uint32_t thread, const Projector& projector, uint32_t index) const {
-    const uint32_t size = op_.heads.k_size;
-    const float* block =
-        head(step, thread, projector, index, {op_.wk, op_.bk, op_.k_norm, op_.scale_k, size, true});
     const KvGroup& kv = step.device->kv(op_.kv.group);
-    const KvKernels& k = *step.device->table().kv[static_cast<size_t>(kv.types.k)];
-    each_row(step, [&](uint32_t row, PageId page, uint32_t slot) {
-      k.store(block + uint64_t{row} * size, size, kv.k(op_.kv.layer, page, index) + slot * kv.k_row);
-    });
-  }
-
-  void value(const Step& step, uint32_t thread, const Projector& projector, uint32_t index) const {
-    const uint32_t size = op_.heads.v_size;
-    const float* block = head(step, thread, projector, index, {op_.wv, op_.bv, {}, op_.scale_v, size, false});
-    const KvGroup& kv = step.device->kv(op_.kv.group);
-    const KvKernels& k = *step.device->table().kv[static_cast<size_t>(kv.types.v)];
-    each_row(step, [&](uint32_t row, PageId page, uint32_t slot) {
-      k.store(block + uint64_t{row} * size, size, kv.v(op_.kv.layer, page, index) + slot * kv.v_row);
-    });
-  }
-
-  template <class F>
-  void each_row(const Step& step, F&& f) const {
-    for (const Slice& slice : step.inputs.slices) each_token(step, op_.kv.group, slice, f);
+    const bool key = number < queries() + op_.heads.kv_heads;
+    const KvKernels& k = *step.device->table().kv[static_cast<size_t>(key ? kv.types.k : kv.types.v)];
+    const auto store = [&](uint32_t row, PageId page, uint32_t slot) {
+      std::byte* to = key ? kv.k(op_.kv.layer, page, p.index) + slot * kv.k_row
+                          : kv.v(op_.kv.layer, page, p.index) + slot * kv.v_row;
+      k.store(block + uint64_t{row} * stride, p.size, to);
+    };
+    for (const Slice& slice : step.inputs.slices) each_token(step, op_.kv.group, slice, store);
   }
 
   Qkv op_;
@@ -173,7 +192,7 @@ class LogitsStage final : public Stage {
     float* x = step.norm_rows(thread);
     // As many as the scratch memory has room for: the head is the largest matrix, and is read once for them.
     const uint32_t together = std::clamp(step.layout->rows, 8U, most_exact_rows);
-    const uint32_t units = units_of(w.rows), threads = step.device->team().size();
+    const uint32_t units = units_of(w.rows, unit_rows), threads = step.device->team().size();
     const uint32_t begin = static_cast<uint32_t>(uint64_t{units} * thread / threads);
     const uint32_t end = static_cast<uint32_t>(uint64_t{units} * (thread + 1) / threads);
     for (uint32_t n = 0; n < wanted.size(); n += together) {

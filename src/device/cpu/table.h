@@ -25,9 +25,10 @@ struct TypeKernels {
 //   f32:  [k][16]           float
 //   bf16: [k/2][16][2]      bfloat16, round to nearest even: the operand layout of both vdpbf16ps and AMX
 //   tiles
-// Activations are packed row by row, [m][k] in the same number format.
+// Activations are of the same number format, in blocks of `act_rows` rows: [m / act_rows][k /
+// 32][act_rows][32] where that is more than one, else [m][k].
 enum class PanelFormat : uint32_t { f32, bf16 };
-inline constexpr uint32_t panel_rows = 16;
+inline constexpr uint32_t panel_rows = 16, most_act_rows = 16, most_panel_cols = 512;
 
 // Columns [first, first + width) of a strip of packed weights (packed.h) as one panel. first is a multiple of
 // 256, width of 32.
@@ -36,9 +37,12 @@ inline constexpr uint32_t weight_types = 64;  // GGUF's type numbers lie below
 
 struct MatmulKernels {
   PanelFormat format;
+  uint32_t act_rows;  // 1 or 16; memory of activations is for whole blocks
+  uint32_t cols;      // of the panels that suit the caches: a multiple of 256, at most most_panel_cols
   // w: [rows ≤ 16][k] floats, stride in floats; missing rows become zeros.
   void (*pack_panel)(const float* w, size_t w_stride, uint32_t rows, uint32_t k, void* panel);
-  void (*pack_acts)(const float* x, size_t x_stride, uint32_t m, uint32_t k, void* acts);
+  // One row into the activations, which begin at `acts`.
+  void (*pack_acts)(const float* x, uint32_t row, uint32_t k, void* acts);
   // y[i·y_stride + r] (+)= Σ_k acts[i][k] · panel[k][r], for i < m and r < rows ≤ 16 · panels. Panels follow
   // each other in memory. `accumulate` adds to y instead of setting it.
   void (*run)(const void* panel, uint32_t rows, const void* acts, uint32_t m, uint32_t k, float* y,
@@ -87,7 +91,8 @@ inline constexpr uint32_t attend_tokens = 64;  // of a block of keys and values,
 
 // A block of keys and values that meets one or two panels of queries.
 struct AttendBlock {
-  const void *q, *k, *v;  // packed; q: panels, 16 · k_size floats apart
+  const void *q, *k, *v;  // packed; q: panels, q_step floats apart
+  size_t q_step;
   const float *q_scale, *k_scale, *v_scale;
   uint32_t panels, k_size, v_size, tokens;
   uint32_t at;               // position of the first token
@@ -109,7 +114,12 @@ struct AttendKernels {
   // acc / (total + e^(sink − best)) → sixteen rows of v_size floats (null: no such query). sinks may be null.
   void (*finish)(const float* acc, const float* best, const float* total, const float* sinks, uint32_t v_size,
                  float* const* out);
+  // Called once per thread before its first block and after its last; null if not needed.
+  void (*enter)() = nullptr;
+  void (*leave)() = nullptr;
 };
+// Floats of memory for what is packed of a row of `size` values.
+constexpr uint32_t attend_floats(uint32_t size) { return (size + 15) / 16 * 16; }
 // Below any score; what is hidden scores far less still.
 inline constexpr float attend_nothing = -1e20F, attend_hidden = -3e38F;
 

@@ -15,6 +15,7 @@ namespace {
 struct Needs {
   const Program& program;
   uint64_t rows;
+  uint32_t unit;
   uint64_t widest = 0;   // columns of a projection's input
   uint64_t block = 0;    // floats of one thread's block of results
   uint64_t experts = 0;  // bytes
@@ -31,15 +32,16 @@ struct Needs {
   void operator()(const Linear& o) {
     if (o.heads.heads != 0) return result(head_linear_floats(o, rows));
     input(o.in);
-    result(rows * unit_rows);
+    result(rows * unit_stride(unit));
   }
   void operator()(const Gated& o) {
     input(o.in);
-    result(2 * rows * unit_rows);
+    result(2 * rows * unit_stride(gated_unit(unit)));
   }
   void operator()(const Qkv& o) {
     input(o.in);
-    result(rows * std::max(o.heads.k_size, o.heads.v_size));
+    const uint32_t size = std::max(o.heads.k_size, o.heads.v_size);
+    result(rows * heads_of_unit(size, unit) * unit_stride(size));
   }
   void operator()(const QkvLatent& o) {
     input(o.in);
@@ -123,17 +125,17 @@ std::vector<Residence> residence_of(const Program& program, const ResolvedTable&
   return homes;
 }
 
-Workspace workspace_of(const Program& program, uint32_t rows) {
-  Needs needs{program, rows};
+Workspace workspace_of(const Program& program, uint32_t rows, uint32_t unit) {
+  Needs needs{program, rows, unit};
   for (const Op& op : program.ops) std::visit(needs, op);
   Workspace w;
   constexpr uint64_t line = 64;
-  w.acts = align_up(needs.widest * rows * sizeof(float), line);
+  w.acts = align_up(needs.widest * align_up(uint64_t{rows}, most_act_rows) * sizeof(float), line);
   w.block = align_up(needs.block * sizeof(float), line);
   // Behind the panels: the decoded rows of one panel, or the norm of one row while the activations are
   // packed.
-  const uint64_t behind = std::max<uint64_t>(uint64_t{panel_rows} * panel_cols, needs.widest);
-  w.panel = align_up((uint64_t{unit_rows} * panel_cols + behind) * sizeof(float), line);
+  const uint64_t behind = std::max<uint64_t>(uint64_t{panel_rows} * most_panel_cols, needs.widest);
+  w.panel = align_up((uint64_t{unit_rows} * most_panel_cols + behind) * sizeof(float), line);
   w.norm = align_up(std::min<uint64_t>(rows, most_exact_rows) * needs.widest * sizeof(float), line);
   w.norm = std::max(w.norm, align_up(8 * needs.widest * sizeof(float), line));
   const uint64_t exact = std::max<uint64_t>(std::min<uint64_t>(rows, most_exact_rows), 8);

@@ -4,6 +4,8 @@
 
 namespace hearth::cpu::amx {
 
+extern const MatmulKernels matmul;
+extern const AttendKernels attend;
 extern const PeakKernel peak;
 
 }  // namespace hearth::cpu::amx

@@ -84,6 +84,12 @@ void run(const void* panel, uint32_t rows, const void* acts, uint32_t m, uint32_
   }
 }
 
+void pack_acts(const float* x, uint32_t row, uint32_t k, void* acts) {
+  uint16_t* to = static_cast<uint16_t*>(acts) + size_t{row} * k;
+  for (uint32_t c = 0; c < k; c += 16)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + c), rounded(x + c));
+}
+
 }  // namespace
 
 void pack_panel(const float* w, size_t w_stride, uint32_t rows, uint32_t k, void* panel) {
@@ -104,14 +110,7 @@ void pack_panel(const float* w, size_t w_stride, uint32_t rows, uint32_t k, void
   }
 }
 
-void pack_acts(const float* x, size_t x_stride, uint32_t m, uint32_t k, void* acts) {
-  auto* to = static_cast<uint16_t*>(acts);
-  for (uint32_t i = 0; i < m; ++i, x += x_stride, to += k) {
-    for (uint32_t c = 0; c < k; c += 16)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + c), rounded(x + c));
-  }
-}
-
-const MatmulKernels matmul = {PanelFormat::bf16, pack_panel, pack_acts, run, nullptr, nullptr, nullptr};
+const MatmulKernels matmul = {PanelFormat::bf16, 1,       512,    pack_panel, pack_acts, run,
+                              nullptr,           nullptr, nullptr};
 
 }  // namespace hearth::cpu::avx512bf16

@@ -3,28 +3,18 @@
 // softmax are relative to the block's largest; scores are in powers of two.
 #include "device/cpu/avx512/vec.h"
 #include "device/cpu/avx512vnni/kernels.h"
+#include "device/cpu/avx512vnni/soften.h"
 #include "device/cpu/wide/finish.h"
 #include "device/cpu/wide/reduce.h"
 
 namespace hearth::cpu::avx512vnni {
 namespace {
 
-constexpr float log2_e = 1.44269504F;
 constexpr uint32_t step = 8;  // tokens, or values of a head, per register block
 
 // The largest integers for which sums over a head, or over a block of tokens, fit 32 bits.
 constexpr float largest_of(uint32_t head) { return head <= 128 ? 4095.0F : head <= 512 ? 2047.0F : 1023.0F; }
 constexpr float largest_weight = 8191.0F, largest_value = 4095.0F;
-
-// 2^x with a relative error of 2^−17, which integers of thirteen bits do not see; 0 for very small x.
-inline __m512 power(__m512 x) {
-  const __m512 n = nearest(x), r = sub(x, n);
-  __m512 p = set1(9.65671029e-3F);
-  p = fma(p, r, set1(5.58382829e-2F));
-  p = fma(p, r, set1(2.40225301e-1F));
-  p = fma(p, r, set1(6.93136734e-1F));
-  return scale_by_power(fma(p, r, set1(1.0F)), n);
-}
 
 // The scale that makes a row of floats integers up to `largest`, and its inverse.
 inline float scale_of(const float* x, uint32_t size, float largest, float& inverse) {
@@ -114,7 +104,7 @@ template <uint32_t panels>
 inline void score_rows(const AttendBlock& b, uint32_t t, float* s) {
   const auto* k = static_cast<const int16_t*>(b.k) + size_t{t} * b.k_size;
   const auto* q = static_cast<const int16_t*>(b.q);
-  const size_t panel = size_t{2} * b.k_size * attend_lanes;  // panels lie as far apart as those of floats
+  const size_t panel = 2 * b.q_step;
   __m512i acc[step][panels];
   for (auto& row : acc) {
     for (__m512i& a : row) a = _mm512_setzero_si512();
@@ -134,59 +124,6 @@ inline void score_rows(const AttendBlock& b, uint32_t t, float* s) {
     }
   }
 }
-
-// One panel's way from scores to weights. `row`: floats from one token to the next.
-struct Softening {
-  const AttendBlock& b;
-  size_t panel, row;
-  float* s;
-
-  float* score(size_t t) const { return s + t * row + panel * lanes; }
-  __m512i own() const { return _mm512_loadu_si512(b.position + panel * lanes); }
-
-  bool hides_some() const {
-    const auto reaches = [&](uint32_t at) { return _mm512_set1_epi32(static_cast<int>(at)); };
-    const bool late = b.causal && _mm512_cmplt_epu32_mask(own(), reaches(b.at + b.tokens - 1)) != 0;
-    return late || (b.window != 0 && _mm512_cmpge_epu32_mask(own(), reaches(b.at + b.window)) != 0);
-  }
-
-  void hide() const {
-    const __m512i position = own();
-    for (uint32_t t = 0; t < b.tokens; ++t) {
-      const uint32_t seen = b.at + t;
-      uint32_t hidden = 0;
-      if (b.causal) hidden |= _mm512_cmplt_epu32_mask(position, _mm512_set1_epi32(static_cast<int>(seen)));
-      if (b.window != 0) {
-        const __m512i end = _mm512_set1_epi32(static_cast<int>(seen + b.window));
-        hidden |= _mm512_cmpge_epu32_mask(position, end);
-      }
-      const __m512 v = load(score(t));
-      store(score(t), _mm512_mask_mov_ps(v, _cvtu32_mask16(hidden), set1(attend_hidden)));
-    }
-  }
-
-  // Scores with their scale and cap: where there is a cap, the scale is done with.
-  __m512 cap(__m512 scale) const {
-    for (size_t t = 0; t < b.tokens; ++t) {
-      // tanh x = 1 − 2 / (1 + e^2x), and scores count in powers of two
-      const __m512 grown = power(mul(mul(load(score(t)), scale), set1(2.0F / b.soft_cap)));
-      const __m512 tanh = sub(set1(1.0F), div(set1(2.0F), add(set1(1.0F), grown)));
-      store(score(t), mul(tanh, set1(b.soft_cap * log2_e)));
-    }
-    return set1(1.0F);
-  }
-
-  __m512 largest() const {
-    __m512 even = set1(attend_hidden), odd = even;
-    size_t t = 0;
-    for (; t + 2 <= b.tokens; t += 2) {
-      even = max(even, load(score(t)));
-      odd = max(odd, load(score(t + 1)));
-    }
-    if (t < b.tokens) even = max(even, load(score(t)));
-    return max(even, odd);
-  }
-};
 
 // Scores → weights times the scale of their value, as integers [token / 2][panel][16][2]. `down`: what
 // earlier sums are multiplied with; `factor`: what the sums of this block are.
@@ -251,7 +188,7 @@ void attend_some(const AttendBlock& b) {
   alignas(64) int32_t p[attend_tokens / 2 * panels * lanes];
   for (uint32_t t = 0; t < b.tokens; t += step) score_rows<panels>(b, t, s);
   __m512 down[panels], factor[panels];
-  for (size_t j = 0; j < panels; ++j) soften({b, j, panels * lanes, s}, p, down[j], factor[j]);
+  for (size_t j = 0; j < panels; ++j) soften({b, j, panels * lanes, s + j * lanes}, p, down[j], factor[j]);
   for (uint32_t d = 0; d < b.v_size; d += step) mix_rows<panels>(b, d, p, down, factor);
 }
 

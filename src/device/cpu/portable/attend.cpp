@@ -16,7 +16,7 @@ void pack_queries(const float* const* q, uint32_t k_size, float factor, void* pa
 
 // Scores of one query, hidden ones far below all others; their maximum.
 float scores_of(const AttendBlock& b, uint32_t panel, uint32_t lane, float (&s)[attend_tokens]) {
-  const auto* q = static_cast<const float*>(b.q) + size_t{panel} * b.k_size * attend_lanes + lane;
+  const auto* q = static_cast<const float*>(b.q) + panel * b.q_step + lane;
   const auto* k = static_cast<const float*>(b.k);
   const uint32_t own = b.position[panel * attend_lanes + lane];
   float best = attend_hidden;

@@ -12,9 +12,8 @@ void pack_panel(const float* w, size_t w_stride, uint32_t rows, uint32_t k, void
   }
 }
 
-void pack_acts(const float* x, size_t x_stride, uint32_t m, uint32_t k, void* acts) {
-  auto* to = static_cast<float*>(acts);
-  for (uint32_t i = 0; i < m; ++i) std::copy_n(x + i * x_stride, k, to + size_t{i} * k);
+void pack_acts(const float* x, uint32_t row, uint32_t k, void* acts) {
+  std::copy_n(x, k, static_cast<float*>(acts) + size_t{row} * k);
 }
 
 void run(const void* panels, uint32_t rows, const void* acts, uint32_t m, uint32_t k, float* y,
@@ -36,6 +35,7 @@ void run(const void* panels, uint32_t rows, const void* acts, uint32_t m, uint32
 
 }  // namespace
 
-const MatmulKernels matmul = {PanelFormat::f32, pack_panel, pack_acts, run, nullptr, nullptr, nullptr};
+const MatmulKernels matmul = {PanelFormat::f32, 1,       512,    pack_panel, pack_acts, run,
+                              nullptr,          nullptr, nullptr};
 
 }  // namespace hearth::cpu::portable

@@ -55,10 +55,12 @@ struct QueryVectors {
   const uint32_t* position;
   float *best, *total, *acc;
 
-  const float* query(uint32_t v, uint32_t d) const { return q + place(v, b.k_size) + d * attend_lanes; }
-  float* sum(uint32_t v, uint32_t d) const { return acc + place(v, b.v_size) + d * attend_lanes; }
-  static size_t place(uint32_t v, uint32_t size) {
-    return size_t{v / attend_vectors} * size * attend_lanes + v % attend_vectors * lanes;
+  const float* query(uint32_t v, uint32_t d) const { return q + place(v, b.q_step) + d * attend_lanes; }
+  float* sum(uint32_t v, uint32_t d) const {
+    return acc + place(v, size_t{b.v_size} * attend_lanes) + d * attend_lanes;
+  }
+  static size_t place(uint32_t v, size_t panel) {
+    return v / attend_vectors * panel + v % attend_vectors * lanes;
   }
 };
 
@@ -182,7 +184,7 @@ void attend_block(const AttendBlock& b) {
   for (uint32_t v = 0; v < vectors; v += attend_width) {
     const size_t panel = v / attend_vectors, lane = size_t{v} * lanes;
     const QueryVectors u = {b,
-                            static_cast<const float*>(b.q) + panel * b.k_size * attend_lanes,
+                            static_cast<const float*>(b.q) + panel * b.q_step,
                             b.position + lane,
                             b.best + lane,
                             b.total + lane,

@@ -22,11 +22,9 @@ void pack_panel(const float* w, size_t w_stride, uint32_t rows, uint32_t k, void
   }
 }
 
-void pack_acts(const float* x, size_t x_stride, uint32_t m, uint32_t k, void* acts) {
-  auto* to = static_cast<float*>(acts);
-  for (uint32_t i = 0; i < m; ++i, x += x_stride, to += k) {
-    for (uint32_t c = 0; c < k; c += lanes) store(to + c, load(x + c));
-  }
+void pack_acts(const float* x, uint32_t row, uint32_t k, void* acts) {
+  float* to = static_cast<float*>(acts) + size_t{row} * k;
+  for (uint32_t c = 0; c < k; c += lanes) store(to + c, load(x + c));
 }
 
 constexpr uint32_t panel_vectors = panel_rows / lanes;
@@ -109,8 +107,8 @@ void multiply_panels(const void* panel, uint32_t rows, const void* acts, uint32_
   }
 }
 
-constexpr MatmulKernels matmul_kernels = {PanelFormat::f32, pack_panel, pack_acts, multiply_panels,
-                                          nullptr,          nullptr,    nullptr};
+constexpr MatmulKernels matmul_kernels = {PanelFormat::f32, 1,       512,     pack_panel, pack_acts,
+                                          multiply_panels,  nullptr, nullptr, nullptr};
 
 }  // namespace
 }  // namespace hearth::cpu
