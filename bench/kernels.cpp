@@ -146,7 +146,7 @@ void matmul(benchmark::State& state, const MatmulKernels* kernels, uint32_t m) {
   for (uint32_t i = 0; i < m; ++i) kernels->pack_acts(x.data() + size_t{i} * k, i, k, acts.data());
   if (kernels->enter != nullptr) kernels->enter();
   for (auto _ : state) {
-    kernels->run(panels.data(), rows, acts.data(), m, k, y.data(), rows, false);
+    kernels->run(panels.data(), rows, acts.data(), m, k, y.data(), rows, false, nullptr);
     benchmark::ClobberMemory();
   }
   if (kernels->leave != nullptr) kernels->leave();

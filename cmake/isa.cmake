@@ -4,7 +4,7 @@ set(isa_flags_avx2 -mavx2 -mfma -mf16c -mbmi -mbmi2)
 set(isa_flags_avx512 ${isa_flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd)
 set(isa_flags_avx512vnni ${isa_flags_avx512} -mavx512vnni)
 set(isa_flags_avx512bf16 ${isa_flags_avx512vnni} -mavx512bf16)
-set(isa_flags_amx ${isa_flags_avx512bf16} -mamx-tile -mamx-bf16 -mamx-int8)
+set(isa_flags_amx ${isa_flags_avx512bf16} -mavx512vbmi -mamx-tile -mamx-bf16 -mamx-int8)
 
 function(hearth_isa_flags sources)
   set(level -O3)

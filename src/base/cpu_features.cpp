@@ -73,7 +73,8 @@ CpuFeatures detect() {
   f.avx512vnni = f.avx512 && bit(l7.ecx, 11);
   f.avx512bf16 = f.avx512vnni && bit(l71.eax, 5);
 
-  const bool has_amx = bit(l7.edx, 24) && bit(l7.edx, 22) && bit(l7.edx, 25);
+  // Tiles, bfloat16, int8; VBMI (ecx) comes with all of them.
+  const bool has_amx = bit(l7.edx, 24) && bit(l7.edx, 22) && bit(l7.edx, 25) && bit(l7.ecx, 1);
   if (has_amx && f.avx512bf16) {
     f.amx = tiles && request_tiles();
     if (!tiles)

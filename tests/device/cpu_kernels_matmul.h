@@ -53,9 +53,13 @@ inline void expect_matmul(const cpu::MatmulKernels& kernels, const char* set, Ma
                        packed.data() + p * panel_bytes);
   }
   for (uint32_t i = 0; i < s.m; ++i) kernels.pack_acts(x.data() + i * x_stride, i, s.k, acts.data());
+  const auto count = [](void* calls) { ++*static_cast<uint32_t*>(calls); };
+  uint32_t calls = 0;
+  const cpu::Meanwhile meanwhile = {count, &calls};
   if (kernels.enter != nullptr) kernels.enter();
-  kernels.run(packed.data(), s.rows, acts.data(), s.m, s.k, y.data(), y_stride, s.accumulate);
+  kernels.run(packed.data(), s.rows, acts.data(), s.m, s.k, y.data(), y_stride, s.accumulate, &meanwhile);
   if (kernels.leave != nullptr) kernels.leave();
+  EXPECT_EQ(calls > 0, kernels.enter != nullptr) << set;
   for (uint32_t i = 0; i < s.m; ++i) {
     for (uint32_t r = 0; r < y_stride && i * y_stride + r < y.size(); ++r) {
       const size_t at = i * y_stride + r;

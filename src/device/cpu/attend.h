@@ -27,7 +27,7 @@ inline void open_gate(const Step& step, const Attend& op, uint32_t row, uint32_t
 // Attention of the step's prompt rows; all threads call it.
 void attend_prompts(const Step& step, uint32_t thread, const Attend& op);
 
-// Floats of scratch memory that a thread needs for it.
-uint64_t attend_prompt_floats(const HeadShape& heads) noexcept;
+// Floats of scratch memory that a thread needs for it with these kernels.
+uint64_t attend_prompt_floats(const HeadShape& heads, const AttendKernels& kernels) noexcept;
 
 }  // namespace hearth::cpu

@@ -19,8 +19,8 @@ DType type_of(KvType type) {
 }
 
 // Queries of a unit: as many as keep their sums in the second-level cache, in whole panels.
-uint32_t most_queries(const HeadShape& heads) {
-  constexpr uint32_t floats = 192 << 10, most = 512;
+uint32_t most_queries(const HeadShape& heads, uint32_t most) {
+  const uint32_t floats = most * 384;
   const uint32_t fitting = std::min(most, floats / (heads.k_size + heads.v_size));
   const uint32_t queries = std::max(fitting, heads.q_heads / heads.kv_heads);
   return (queries + attend_lanes - 1) / attend_lanes * attend_lanes;
@@ -32,7 +32,8 @@ struct Space {
   float *plain, *k, *v, *k_scale, *v_scale;  // per block
   uint32_t* position;
 
-  Space(float* memory, const HeadShape& heads, uint32_t queries) {
+  Space(float* memory, const HeadShape& heads, uint32_t queries, const AttendKernels& kernels) {
+    const uint64_t blocks = kernels.blocks;
     const auto take = [&](uint64_t floats) {
       float* begin = memory;
       memory += floats;
@@ -43,9 +44,9 @@ struct Space {
     best = take(queries), total = take(queries), q_scale = take(queries);
     position = reinterpret_cast<uint32_t*>(take(queries));
     plain = take(uint64_t{attend_tokens} * std::max(heads.k_size, heads.v_size));
-    k = take(uint64_t{attend_tokens} * attend_floats(heads.k_size));
-    v = take(uint64_t{attend_tokens} * attend_floats(heads.v_size));
-    k_scale = take(attend_tokens), v_scale = take(attend_tokens);
+    k = take(blocks * attend_tokens * attend_floats(heads.k_size));
+    v = take(blocks * attend_tokens * attend_floats(heads.v_size));
+    k_scale = take(blocks * attend_tokens), v_scale = take(blocks * attend_tokens);
   }
 };
 
@@ -61,7 +62,7 @@ class Unit {
         pages_(step.inputs.page_tables[op.kv.group].data() + uint64_t{slice} * step.inputs.table_stride),
         head_(head),
         group_(op.heads.q_heads / op.heads.kv_heads),
-        space_(step.block(thread), op.heads, most_queries(op.heads)) {}
+        space_(step.block(thread), op.heads, most_queries(op.heads, kernels_.queries), kernels_) {}
 
   void run(uint32_t first, uint32_t rows) {
     first_ = first;
@@ -72,8 +73,9 @@ class Unit {
     const uint32_t end = op_.mask.causal ? position + rows : slice_.cached + slice_.rows;
     const uint32_t window = op_.mask.window;
     const uint32_t start = window != 0 && position + 1 > window ? position + 1 - window : 0;
-    for (uint32_t at = start / attend_tokens * attend_tokens; at < end; at += attend_tokens) {
-      block(at, std::min(attend_tokens, end - at));
+    const uint32_t some = kernels_.blocks * attend_tokens;
+    for (uint32_t at = start / some * some; at < end; at += some) {
+      blocks(at, std::min(at + some, end));
     }
     finish();
   }
@@ -119,32 +121,69 @@ class Unit {
     }
   }
 
-  void block(uint32_t at, uint32_t tokens) {
+  float* keys(uint32_t i) const {
+    return space_.k + uint64_t{i} * attend_tokens * attend_floats(op_.heads.k_size);
+  }
+  float* values(uint32_t i) const {
+    return space_.v + uint64_t{i} * attend_tokens * attend_floats(op_.heads.v_size);
+  }
+
+  // Block number i of those that are packed together.
+  void pack(uint32_t i, uint32_t at, uint32_t tokens) {
     const HeadShape& h = op_.heads;
     const bool packs = kernels_.pack_keys != nullptr;
-    read(kv_.types.k, h.k_size, false, at, tokens, packs ? space_.plain : space_.k);
-    if (packs) kernels_.pack_keys(space_.plain, tokens, h.k_size, space_.k, space_.k_scale);
-    read(kv_.types.v, h.v_size, true, at, tokens, packs ? space_.plain : space_.v);
-    if (packs) kernels_.pack_values(space_.plain, tokens, h.v_size, space_.v, space_.v_scale);
-    AttendBlock b{space_.q,        space_.k,        space_.v,        q_step(),
-                  space_.q_scale,  space_.k_scale,  space_.v_scale,  together,
-                  h.k_size,        h.v_size,        tokens,          at,
-                  space_.position, op_.mask.causal, op_.mask.window, op_.soft_cap,
-                  space_.best,     space_.total,    space_.acc};
-    for (uint32_t p = 0; p < panels_; p += together) {
-      b.panels = std::min(together, panels_ - p);
-      const uint32_t lane = p * attend_lanes;
-      b.position = space_.position + lane;
-      const uint32_t earliest = b.position[0], latest = b.position[b.panels * attend_lanes - 1];
+    const uint32_t scale = i * attend_tokens;
+    read(kv_.types.k, h.k_size, false, at, tokens, packs ? space_.plain : keys(i));
+    if (packs) kernels_.pack_keys(space_.plain, tokens, h.k_size, keys(i), space_.k_scale + scale);
+    read(kv_.types.v, h.v_size, true, at, tokens, packs ? space_.plain : values(i));
+    if (packs) kernels_.pack_values(space_.plain, tokens, h.v_size, values(i), space_.v_scale + scale);
+  }
+
+  // Tokens [begin, end) against all queries.
+  void blocks(uint32_t begin, uint32_t end) {
+    for (uint32_t at = begin; at < end; at += attend_tokens)
+      pack((at - begin) / attend_tokens, at, std::min(attend_tokens, end - at));
+    for (uint32_t p = 0; p < panels_; p += together) meet(p, begin, end);
+  }
+
+  // One or two panels with those of the packed blocks that they see.
+  void meet(uint32_t p, uint32_t begin, uint32_t end) {
+    const uint32_t lane = p * attend_lanes, panels = std::min(together, panels_ - p);
+    const uint32_t* position = space_.position + lane;
+    const uint32_t earliest = position[0], latest = position[panels * attend_lanes - 1];
+    AttendBlock seen[most_attend_blocks];
+    uint32_t count = 0;
+    for (uint32_t at = begin; at < end; at += attend_tokens) {
+      const uint32_t tokens = std::min(attend_tokens, end - at);
       if (op_.mask.causal && at > latest) continue;
       if (op_.mask.window != 0 && at + tokens - 1 + op_.mask.window <= earliest) continue;
-      b.q = space_.q + p * q_step();
-      b.q_scale = space_.q_scale + lane;
-      b.best = space_.best + lane;
-      b.total = space_.total + lane;
-      b.acc = space_.acc + uint64_t{lane} * h.v_size;
-      kernels_.attend(b);
+      seen[count++] = block(p, panels, (at - begin) / attend_tokens, at, tokens);
     }
+    if (count > 0) kernels_.attend(seen, count);
+  }
+
+  AttendBlock block(uint32_t p, uint32_t panels, uint32_t i, uint32_t at, uint32_t tokens) const {
+    const HeadShape& h = op_.heads;
+    const uint32_t lane = p * attend_lanes, scale = i * attend_tokens;
+    return {space_.q + p * q_step(),
+            keys(i),
+            values(i),
+            q_step(),
+            space_.q_scale + lane,
+            space_.k_scale + scale,
+            space_.v_scale + scale,
+            panels,
+            h.k_size,
+            h.v_size,
+            tokens,
+            at,
+            space_.position + lane,
+            op_.mask.causal,
+            op_.mask.window,
+            op_.soft_cap,
+            space_.best + lane,
+            space_.total + lane,
+            space_.acc + uint64_t{lane} * h.v_size};
   }
 
   void finish() const {
@@ -178,9 +217,9 @@ class Unit {
 };
 
 // Rows of a unit: all that fit, or fewer where threads would have nothing to do.
-uint32_t unit_rows_of(const Attend& op, uint32_t rows, uint32_t threads) {
+uint32_t unit_rows_of(const AttendKernels& kernels, const Attend& op, uint32_t rows, uint32_t threads) {
   const uint32_t group = op.heads.q_heads / op.heads.kv_heads;
-  uint32_t some = std::max(1U, most_queries(op.heads) / group);
+  uint32_t some = std::max(1U, most_queries(op.heads, kernels.queries) / group);
   const auto units = [&] { return op.heads.kv_heads * ((rows + some - 1) / some); };
   constexpr uint32_t fewest_queries = 64;
   while (units() < 2 * threads && some * group > fewest_queries && some > 1) some /= 2;
@@ -189,9 +228,10 @@ uint32_t unit_rows_of(const Attend& op, uint32_t rows, uint32_t threads) {
 
 }  // namespace
 
-uint64_t attend_prompt_floats(const HeadShape& heads) noexcept {
+uint64_t attend_prompt_floats(const HeadShape& heads, const AttendKernels& kernels) noexcept {
   const uint64_t k = attend_floats(heads.k_size), v = attend_floats(heads.v_size);
-  return most_queries(heads) * (k + v + 4) + attend_tokens * (k + v + std::max(k, v) + 2);
+  return most_queries(heads, kernels.queries) * (k + v + 4) +
+         attend_tokens * (kernels.blocks * (k + v + 2) + std::max(k, v));
 }
 
 void attend_prompts(const Step& step, uint32_t thread, const Attend& op) {
@@ -201,7 +241,7 @@ void attend_prompts(const Step& step, uint32_t thread, const Attend& op) {
   uint32_t unit = 0;
   for (uint32_t s = 0; s < step.inputs.slices.size(); ++s) {
     const Slice& slice = step.inputs.slices[s];
-    const uint32_t rows = slice.rows, some = unit_rows_of(op, rows, threads);
+    const uint32_t rows = slice.rows, some = unit_rows_of(kernels, op, rows, threads);
     for (uint32_t r = exact_rows_of(step, slice); r < rows; r += some) {
       for (uint32_t h = 0; h < op.heads.kv_heads; ++h, ++unit) {
         if (unit % threads == thread) Unit(step, thread, op, s, h).run(r, std::min(some, rows - r));

@@ -158,7 +158,7 @@ std::optional<Refusal> CpuDevice::refuse(const Op& op, const Program& program, K
 }
 
 uint64_t CpuDevice::workspace(const Program& program, uint32_t rows) const {
-  const Workspace w = workspace_of(program, rows, most_unit_rows());
+  const Workspace w = workspace_of(program, rows, *this);
   return w.shared() + w.per_thread() * team_.size();
 }
 

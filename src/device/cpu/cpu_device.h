@@ -152,8 +152,7 @@ class CpuDevice final : public Device {
 };
 
 // Sizes of the scratch memory for a program; the same function serves the plan and the execution.
-// `unit`: weight rows of the largest unit of work.
-Workspace workspace_of(const Program& program, uint32_t rows, uint32_t unit);
+Workspace workspace_of(const Program& program, uint32_t rows, const CpuDevice& device);
 
 // What the copy holds of each weight [weights], and its size in all: matrices of products in packed form
 // where the table has kernels for their type, as they are otherwise; nothing of the rest.

@@ -59,7 +59,7 @@ class CpuExecutable final : public Executable {
     step_.device = &device;
     step_.program = &program;
     step_.layout = &layout_;
-    step_.workspace = workspace_of(program, layout.rows, device.most_unit_rows());
+    step_.workspace = workspace_of(program, layout.rows, device);
     pictures_ = has_pictures(program);
     step_.slices.reserve(pictures_ ? layout.rows : 0);
     step_.pictures.reserve(pictures_ ? layout.rows : 0);

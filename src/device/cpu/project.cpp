@@ -68,8 +68,7 @@ Projector::Projector(Step& step, uint32_t thread, const Input& in, std::initiali
   for (const Weight w : weights) {
     const LoadedWeight& loaded = step.device->weight(w);
     together = std::max(together, loaded.together());
-    const bool expands = loaded.packed == nullptr || step.device->expands(loaded);
-    (expands ? panels : integers) = true;
+    (takes_integers(loaded) ? integers : panels) = true;
   }
   const float* x = step.act(in.act);
   exact_ = {x, cols_, nullptr};
@@ -121,9 +120,11 @@ void Projector::pack_prompt(const Input& in, bool panels, uint32_t together) con
   }
 }
 
+bool Projector::takes_integers(const LoadedWeight& w) const {
+  return w.packed != nullptr && !step_.device->expands(w);
+}
+
 void Projector::multiply(std::span<const Product> products, uint32_t y_stride) const {
-  const CpuDevice& d = *step_.device;
-  const auto integers = [&](const LoadedWeight& w) { return w.packed != nullptr && !d.expands(w); };
   for (const Product& p : products) {
     if (step_.exact_rows > 0)
       exact_product(*p.w, 0, p.first, p.count, exact_, step_.exact_rows, p.y, y_stride);
@@ -131,50 +132,127 @@ void Projector::multiply(std::span<const Product> products, uint32_t y_stride) c
   if (step_.prompt_rows() == 0) return;
   const uint64_t below = uint64_t{step_.exact_rows} * y_stride;
   for (const Product& p : products) {
-    if (!integers(*p.w)) continue;
+    if (!takes_integers(*p.w)) continue;
     p.w->packed_kernels->product(p.w->strip(p.first), p.count, cols_, step_.shared_integers(),
                                  step_.prompt_rows(), p.y + below, y_stride);
   }
-  // Chunk by chunk, so that all meet the same activations while these are in the cache.
-  for (uint32_t c = 0; c < cols_; c += d.matmul().cols) {
-    for (const Product& p : products) {
-      if (!integers(*p.w)) multiply_panels(p, c, p.y + below, y_stride);
+  Panels next(*this, products, below, y_stride);
+  next.finish();
+  while (next.left()) {
+    const Panels now = next;
+    next.advance();
+    now.multiply(next);
+    next.finish();
+  }
+}
+
+Projector::Panels::Panels(const Projector& projector, std::span<const Product> products, uint64_t below,
+                          uint32_t y_stride)
+    : projector_(&projector),
+      kernels_(&projector.step_.device->matmul()),
+      products_(products),
+      below_(below),
+      y_stride_(y_stride) {
+  skip_integers();
+  if (left()) begin();
+}
+
+bool Projector::Panels::left() const { return column_ < projector_->cols_; }
+
+// Products of integers need no panels. Chunk by chunk, so that all products meet the same activations while
+// these are in the cache.
+void Projector::Panels::skip_integers() {
+  while (left()) {
+    for (; product_ < products_.size(); ++product_) {
+      if (!projector_->takes_integers(*products_[product_].w)) return;
     }
+    product_ = 0;
+    column_ += kernels_->cols;
   }
 }
 
-void Projector::multiply_panels(const Product& p, uint32_t c, float* y, uint32_t y_stride) const {
-  const MatmulKernels& k = step_.device->matmul();
-  const uint32_t rows = step_.prompt_rows(), width = std::min(k.cols, cols_ - c);
-  std::byte* panels = step_.panel(thread_);
-  for (uint32_t f = 0; f < p.count; f += unit_rows) {
-    const uint32_t block = std::min(unit_rows, p.count - f);
-    fill_panels(*p.w, p.first + f, block, c, width);
-    k.run(panels, block, step_.shared_acts() + act_bytes(k, rows, c), rows, width, y + f, y_stride, c > 0);
+void Projector::Panels::advance() {
+  row_ += unit_rows;
+  if (row_ >= products_[product_].count) {
+    row_ = 0;
+    ++product_;
+    skip_integers();
   }
+  if (left()) begin();
 }
 
-// Columns [c, c + width) of `count` weight rows into the thread's panels.
-void Projector::fill_panels(const LoadedWeight& w, uint32_t first, uint32_t count, uint32_t c,
-                            uint32_t width) const {
-  const MatmulKernels& k = step_.device->matmul();
-  const uint32_t bytes = number_bytes(k.format);
+void Projector::Panels::begin() {
+  const Product& p = products_[product_];
+  rows_ = std::min(unit_rows, p.count - row_);
+  width_ = std::min(kernels_->cols, projector_->cols_ - column_);
+  pieces_ = (rows_ + panel_rows - 1) / panel_rows * (p.w->packed != nullptr ? width_ / piece_cols : 1);
+  piece_ = 0;
+  // The panels that are multiplied meanwhile are the other ones.
+  second_ = kernels_->act_rows > 1 && !second_;
+  if (row_ > 0 || product_ > 0) return;
+  // With a new chunk: the activations of the one after it, or of the next unit's first.
+  const uint32_t rows = projector_->step_.prompt_rows(), cols = projector_->cols_;
+  const uint32_t after = column_ + width_ < cols ? column_ + width_ : 0;
+  ahead_ = act_bytes(*kernels_, rows, after);
+  ahead_end_ = act_bytes(*kernels_, rows, std::min(after + kernels_->cols, cols));
+}
+
+std::byte* Projector::Panels::memory() const {
+  const uint64_t other = second_ ? uint64_t{unit_rows} * kernels_->cols * number_bytes(kernels_->format) : 0;
+  return projector_->step_.panel(projector_->thread_) + other;
+}
+
+void Projector::Panels::finish() {
+  if (!left()) return;
+  while (piece_ < pieces_) fill_piece();
+}
+
+// Of packed weights a piece is a few columns of a strip, of others a whole panel.
+void Projector::Panels::fill_piece() {
+  const LoadedWeight& w = *products_[product_].w;
+  const uint32_t first = products_[product_].first + row_, bytes = number_bytes(kernels_->format);
+  if (w.packed != nullptr) {
+    const uint32_t each = width_ / piece_cols, r = piece_ / each * panel_rows, c = piece_ % each * piece_cols;
+    std::byte* to = memory() + (uint64_t{r} * width_ + uint64_t{c} * panel_rows) * bytes;
+    projector_->step_.device->expand(w)(w.strip(first + r), w.cols, column_ + c, piece_cols, to);
+  } else {
+    const uint32_t r = piece_ * panel_rows;
+    fill_rows(w, first + r, std::min(panel_rows, rows_ - r), memory() + uint64_t{r} * width_ * bytes);
+  }
+  ++piece_;
+}
+
+void Projector::Panels::fill_rows(const LoadedWeight& w, uint32_t first, uint32_t count,
+                                  std::byte* panel) const {
   const TypeInfo& type = type_info(static_cast<DType>(w.kernels->type));
-  const uint64_t begin = uint64_t{c} / type.block_values * type.block_bytes;
-  std::byte* panels = step_.panel(thread_);
+  const uint64_t begin = uint64_t{column_} / type.block_values * type.block_bytes;
   // The decoded rows of one panel lie behind the panels themselves.
+  std::byte* panels = projector_->step_.panel(projector_->thread_);
   float* decoded = reinterpret_cast<float*>(panels + uint64_t{unit_rows} * most_panel_cols * sizeof(float));
-  for (uint32_t r = 0; r < count; r += panel_rows) {
-    std::byte* panel = panels + uint64_t{r} * width * bytes;
-    if (w.packed != nullptr) {
-      step_.device->expand(w)(w.strip(first + r), cols_, c, width, panel);
-      continue;
-    }
-    const uint32_t some = std::min(panel_rows, count - r);
-    for (uint32_t i = 0; i < some; ++i)
-      w.kernels->decode(w.row(first + r + i) + begin, width, decoded + i * width);
-    k.pack_panel(decoded, width, some, width, panel);
-  }
+  for (uint32_t i = 0; i < count; ++i)
+    w.kernels->decode(w.row(first + i) + begin, width_, decoded + i * width_);
+  kernels_->pack_panel(decoded, width_, count, width_, panel);
+}
+
+// Into the second level of the cache, piece by piece: most of what a chunk waits for is in the third.
+void Projector::Panels::ask_ahead() {
+  constexpr uint64_t at_once = 2048, line = 64;
+  const std::byte* acts = projector_->step_.shared_acts();
+  const uint64_t end = std::min(ahead_ + at_once, ahead_end_);
+  for (; ahead_ < end; ahead_ += line) __builtin_prefetch(acts + ahead_, 0, 2);
+}
+
+void Projector::Panels::multiply(Panels& next) const {
+  const Step& step = projector_->step_;
+  const auto some = [](void* work) {
+    auto& panels = *static_cast<Panels*>(work);
+    panels.ask_ahead();
+    if (panels.left() && panels.piece_ < panels.pieces_) panels.fill_piece();
+  };
+  const Meanwhile meanwhile = {some, &next};
+  const uint32_t rows = step.prompt_rows();
+  kernels_->run(memory(), rows_, step.shared_acts() + act_bytes(*kernels_, rows, column_), rows, width_,
+                products_[product_].y + below_ + row_, y_stride_, column_ > 0, &meanwhile);
 }
 
 }  // namespace hearth::cpu

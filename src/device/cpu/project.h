@@ -44,8 +44,38 @@ class Projector {
   void multiply(const Product& product, uint32_t y_stride) const { multiply({&product, 1}, y_stride); }
 
  private:
-  void multiply_panels(const Product& p, uint32_t c, float* y, uint32_t y_stride) const;
-  void fill_panels(const LoadedWeight& w, uint32_t first, uint32_t count, uint32_t c, uint32_t width) const;
+  // Panels of weights, one set after the other: while one is multiplied the next is filled, piece by piece.
+  class Panels {
+   public:
+    Panels(const Projector& projector, std::span<const Product> products, uint64_t below, uint32_t y_stride);
+
+    bool left() const;
+    void advance();
+    void finish();  // fills what is missing
+    void multiply(Panels& next) const;
+
+   private:
+    static constexpr uint32_t piece_cols = 32;
+
+    void skip_integers();
+    void begin();
+    void fill_piece();
+    void fill_rows(const LoadedWeight& w, uint32_t first, uint32_t count, std::byte* panel) const;
+    std::byte* memory() const;
+    void ask_ahead();
+
+    const Projector* projector_;
+    const MatmulKernels* kernels_;
+    std::span<const Product> products_;
+    uint64_t below_;  // floats of results of the exact rows
+    uint32_t y_stride_;
+    uint32_t column_ = 0, product_ = 0, row_ = 0;  // of the set, which begins there
+    uint32_t rows_ = 0, width_ = 0, pieces_ = 0, piece_ = 0;
+    bool second_ = false;
+    uint64_t ahead_ = 0, ahead_end_ = 0;  // bytes of packed activations that will be wanted
+  };
+
+  bool takes_integers(const LoadedWeight& w) const;
   void pack_prompt(const Input& in, bool panels, uint32_t together) const;
 
   Step& step_;

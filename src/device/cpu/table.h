@@ -30,10 +30,16 @@ struct TypeKernels {
 enum class PanelFormat : uint32_t { f32, bf16 };
 inline constexpr uint32_t panel_rows = 16, most_act_rows = 16, most_panel_cols = 512;
 
-// Columns [first, first + width) of a strip of packed weights (packed.h) as one panel. first is a multiple of
-// 256, width of 32.
+// Columns [first, first + width) of a strip of packed weights (packed.h) as one panel. Both are multiples
+// of 32.
 using ExpandPanel = void (*)(const void* strip, uint32_t cols, uint32_t first, uint32_t width, void* panel);
 inline constexpr uint32_t weight_types = 64;  // GGUF's type numbers lie below
+
+// What can be done while tiles multiply, which leave most of a processor idle.
+struct Meanwhile {
+  void (*some)(void* work);  // does a little of it, and nothing when all is done
+  void* work;
+};
 
 struct MatmulKernels {
   PanelFormat format;
@@ -44,9 +50,10 @@ struct MatmulKernels {
   // One row into the activations, which begin at `acts`.
   void (*pack_acts)(const float* x, uint32_t row, uint32_t k, void* acts);
   // y[i·y_stride + r] (+)= Σ_k acts[i][k] · panel[k][r], for i < m and r < rows ≤ 16 · panels. Panels follow
-  // each other in memory. `accumulate` adds to y instead of setting it.
+  // each other in memory. `accumulate` adds to y instead of setting it. `meanwhile` may be null; kernels
+  // without tiles have no use for it.
   void (*run)(const void* panel, uint32_t rows, const void* acts, uint32_t m, uint32_t k, float* y,
-              size_t y_stride, bool accumulate);
+              size_t y_stride, bool accumulate, const Meanwhile* meanwhile);
   // Called once per thread before its first run and after its last (AMX tile configuration); null if not
   // needed.
   void (*enter)();
@@ -110,14 +117,22 @@ struct AttendKernels {
   void (*pack_keys)(const float* k, uint32_t tokens, uint32_t size, void* out, float* scale);
   void (*pack_values)(const float* v, uint32_t tokens, uint32_t size, void* out, float* scale);
   // best begins as attend_nothing, total and acc as 0.
-  void (*attend)(const AttendBlock& block);
+  // Blocks one after the other with the same panels.
+  void (*attend)(const AttendBlock* blocks, uint32_t count);
   // acc / (total + e^(sink − best)) → sixteen rows of v_size floats (null: no such query). sinks may be null.
   void (*finish)(const float* acc, const float* best, const float* total, const float* sinks, uint32_t v_size,
                  float* const* out);
   // Called once per thread before its first block and after its last; null if not needed.
   void (*enter)() = nullptr;
   void (*leave)() = nullptr;
+  // Blocks that are packed together, so that the sums of two panels stay in the first level of the cache
+  // while they meet all of these: at most most_attend_blocks.
+  uint32_t blocks = 1;
+  // Queries that share packed blocks: as many as keep their sums in the second-level cache of such
+  // processors.
+  uint32_t queries = 512;
 };
+inline constexpr uint32_t most_attend_blocks = 8;
 // Floats of memory for what is packed of a row of `size` values.
 constexpr uint32_t attend_floats(uint32_t size) { return (size + 15) / 16 * 16; }
 // Below any score; what is hidden scores far less still.

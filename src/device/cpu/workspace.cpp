@@ -16,6 +16,7 @@ struct Needs {
   const Program& program;
   uint64_t rows;
   uint32_t unit;
+  const AttendKernels& attend;
   uint64_t widest = 0;   // columns of a projection's input
   uint64_t block = 0;    // floats of one thread's block of results
   uint64_t experts = 0;  // bytes
@@ -50,7 +51,7 @@ struct Needs {
   void operator()(const Attend& o) {
     constexpr uint64_t queries = 16;
     result(queries * (o.heads.k_size + o.heads.v_size + page_tokens + 2));
-    result(attend_prompt_floats(o.heads));
+    result(attend_prompt_floats(o.heads, attend));
   }
   void operator()(const Patch& o) { result(patch_floats(o)); }
   void operator()(const Resample&) {}
@@ -125,8 +126,8 @@ std::vector<Residence> residence_of(const Program& program, const ResolvedTable&
   return homes;
 }
 
-Workspace workspace_of(const Program& program, uint32_t rows, uint32_t unit) {
-  Needs needs{program, rows, unit};
+Workspace workspace_of(const Program& program, uint32_t rows, const CpuDevice& device) {
+  Needs needs{program, rows, device.most_unit_rows(), device.attend()};
   for (const Op& op : program.ops) std::visit(needs, op);
   Workspace w;
   constexpr uint64_t line = 64;

@@ -109,141 +109,200 @@ void pack_values(const float* v, uint32_t tokens, uint32_t size, void* out, floa
   }
 }
 
-// s[panel][token][16]: 32 tokens at a time.
-template <uint32_t panels>
-inline void score(const AttendBlock& b, float* s) {
-  const uint32_t across = tiles_of(b.k_size, deep);
-  const auto *k = static_cast<const uint16_t*>(b.k), *q = static_cast<const uint16_t*>(b.q);
-  const size_t panel = 2 * b.q_step;
-  for (uint32_t t = 0; t < b.tokens; t += 2 * tile_rows, s += 2 * tile_floats) {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    const bool both = t + tile_rows < b.tokens;
-    for (uint32_t d = 0; d < across; ++d, k += tile_values) {
-      _tile_loadd(4, k, 64);
-      _tile_loadd(6, q + d * tile_values, 64);
-      _tile_dpbf16ps(0, 4, 6);
-      if constexpr (panels == 2) {
-        _tile_loadd(7, q + panel + d * tile_values, 64);
-        _tile_dpbf16ps(1, 4, 7);
-      }
-      if (!both) continue;
-      _tile_loadd(5, k + across * tile_values, 64);
-      _tile_dpbf16ps(2, 5, 6);
-      if constexpr (panels == 2) _tile_dpbf16ps(3, 5, 7);
-    }
-    k += across * tile_values;
-    float* second = s + size_t{attend_tokens} * lanes;
-    _tile_stored(0, s, 64);
-    _tile_stored(2, s + tile_floats, 64);
-    if constexpr (panels == 2) {
-      _tile_stored(1, second, 64);
-      _tile_stored(3, second + tile_floats, 64);
-    }
-  }
+// 2^x for x ≤ 0 as bfloat16, two tokens of every lane side by side. In units of 1/128 and with 127 · 128
+// added, x is that number already, but for its mantissa: 1 + f instead of 2^f. What is too much there comes
+// from a table, for two values of f at once. Error: at most 0.7 %, 0.23 % in the mean, where rounding alone
+// has 0.17 %.
+inline __m512i powers(__m512 first, __m512 second, __m512 bias) {
+  alignas(64) static constexpr uint8_t excess[64] = {
+      0,  1,  1,  2,  2,  3,  4,  4,  5,  5,  5,  6,  6,  7,  7,  8,  8,  8,  9,  9,  9,  9,
+      10, 10, 10, 10, 10, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 10, 10, 10,
+      10, 10, 9,  9,  9,  8,  8,  8,  7,  7,  6,  6,  5,  5,  4,  3,  3,  2,  1,  1};
+  const __m512 units = set1(128.0F);
+  const __m512i a = _mm512_cvtps_epi32(fma(first, units, bias)),
+                b = _mm512_cvtps_epi32(fma(second, units, bias));
+  const __m512i pairs =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15));
+  const __m512i x =
+      _mm512_max_epi16(_mm512_shuffle_epi8(_mm512_packs_epi32(a, b), pairs), _mm512_setzero_si512());
+  constexpr __mmask64 low_bytes = 0x5555555555555555;
+  const __m512i off =
+      _mm512_maskz_permutexvar_epi8(low_bytes, _mm512_srli_epi16(x, 1), _mm512_load_si512(excess));
+  return _mm512_subs_epu16(x, off);
 }
 
-// Scores → weights relative to the best so far, as a right-hand operand [token / 2][16][2], with zeros for
-// tokens that fill up the last tile. What was summed before is brought down to the same measure.
-inline void soften(const Softening& u, uint16_t* p) {
-  const AttendBlock& b = u.b;
-  if (b.soft_cap > 0) u.cap(set1(1.0F));
-  if (u.hides_some()) u.hide();
-  float *best_at = b.best + u.panel * lanes, *total_at = b.total + u.panel * lanes;
-  const __m512 before = load(best_at), best = max(before, u.largest());
-  __m512 even = zero(), odd = zero();
-  const uint32_t end = tiles_of(b.tokens, deep) * deep;
-  for (uint32_t t = 0; t < end; t += 2, p += 2 * lanes) {
-    const __m512 first = t < b.tokens ? power(sub(load(u.score(t)), best)) : zero();
-    const __m512 second = t + 1 < b.tokens ? power(sub(load(u.score(t + 1)), best)) : zero();
-    even = add(even, first);
-    odd = add(odd, second);
-    _mm512_storeu_si512(p, side_by_side(first, second));
+// Blocks that lie in the same 256 tokens are weighed together: their sums stay in the tiles.
+constexpr uint32_t group_blocks = 4;
+constexpr size_t block_scores = size_t{attend_tokens} * lanes;
+struct Group {
+  const AttendBlock* blocks;
+  uint32_t count;
+};
+
+// One panel's scores of a block → weights relative to `best`, a right-hand operand [token / 2][16][2] with
+// zeros for tokens that fill up the last tile. Returns their sum.
+inline __m512 weigh(const Softening& u, __m512 best, uint16_t* p) {
+  const __m512 bias = fma(best, set1(-128.0F), set1(127.0F * 128.0F)), hidden = set1(attend_hidden);
+  const __m512bh ones = (__m512bh)_mm512_set1_epi16(0x3f80);
+  const uint32_t tokens = u.b.tokens;
+  __m512 total = zero();
+  uint32_t t = 0;
+  for (; t + 2 <= tokens; t += 2, p += 2 * lanes) {
+    const __m512i both = powers(load(u.score(t)), load(u.score(t + 1)), bias);
+    total = _mm512_dpbf16_ps(total, (__m512bh)both, ones);
+    _mm512_storeu_si512(p, both);
   }
+  for (; t < tiles_of(tokens, deep) * deep; t += 2, p += 2 * lanes) {
+    const __m512i last = powers(t < tokens ? load(u.score(t)) : hidden, hidden, bias);
+    total = _mm512_dpbf16_ps(total, (__m512bh)last, ones);
+    _mm512_storeu_si512(p, last);
+  }
+  return total;
+}
+
+// The same for a group. What was summed before is brought down to the same measure.
+inline void soften(const Group& g, size_t panel, float* s, uint16_t* p) {
+  const AttendBlock& b = g.blocks[0];
+  const auto part = [&](uint32_t i) { return Softening{g.blocks[i], panel, lanes, s + i * block_scores}; };
+  float *best_at = b.best + panel * lanes, *total_at = b.total + panel * lanes;
+  const __m512 before = load(best_at);
+  __m512 best = before, total = zero();
+  for (uint32_t i = 0; i < g.count; ++i) {
+    const Softening u = part(i);
+    if (b.soft_cap > 0) u.cap(set1(1.0F));
+    if (u.hides_some()) u.hide();
+    best = max(best, u.largest());
+  }
+  for (uint32_t i = 0; i < g.count; ++i) total = add(total, weigh(part(i), best, p + i * block_scores));
   const __m512 down = power(sub(before, best));
   store(best_at, best);
-  store(total_at, fma(load(total_at), down, add(even, odd)));
+  store(total_at, fma(load(total_at), down, total));
   if (_mm512_cmpneq_ps_mask(down, set1(1.0F)) == 0) return;
-  float* acc = b.acc + u.panel * b.v_size * attend_lanes;
+  float* acc = b.acc + panel * b.v_size * attend_lanes;
   for (uint32_t d = 0; d < b.v_size; ++d) store(acc + d * lanes, mul(load(acc + d * lanes), down));
 }
 
-// sums[block][panel] += values × weights, for one or two times sixteen values of a head; panels lie `panel`
-// floats apart.
-template <uint32_t blocks, uint32_t panels>
-inline void mix_tiles(const uint16_t* v, const uint16_t* p, uint32_t along, float* sums, size_t panel) {
-  constexpr size_t panel_weights = size_t{attend_tokens} * lanes;
-  _tile_loadd(0, sums, 64);
-  if constexpr (panels == 2) _tile_loadd(1, sums + panel, 64);
-  if constexpr (blocks == 2) _tile_loadd(2, sums + tile_floats, 64);
-  if constexpr (blocks == 2 && panels == 2) _tile_loadd(3, sums + panel + tile_floats, 64);
-  for (uint32_t t = 0; t < along; ++t, v += tile_values, p += tile_values) {
-    _tile_loadd(4, v, 64);
-    _tile_loadd(6, p, 64);
+// One or two left-hand tiles with one or two right-hand ones, added to the sums in the tiles; `along` tiles
+// of each along k follow one another, and the second begins a step behind the first.
+template <uint32_t lefts, uint32_t rights>
+inline void multiply(const uint16_t* left, size_t left_step, const uint16_t* right, size_t right_step,
+                     uint32_t along) {
+  for (uint32_t k = 0; k < along; ++k, left += tile_values, right += tile_values) {
+    _tile_loadd(4, left, 64);
+    _tile_loadd(6, right, 64);
     _tile_dpbf16ps(0, 4, 6);
-    if constexpr (panels == 2) {
-      _tile_loadd(7, p + panel_weights, 64);
+    if constexpr (rights == 2) {
+      _tile_loadd(7, right + right_step, 64);
       _tile_dpbf16ps(1, 4, 7);
     }
-    if constexpr (blocks == 2) {
-      _tile_loadd(5, v + along * tile_values, 64);
+    if constexpr (lefts == 2) {
+      _tile_loadd(5, left + left_step, 64);
       _tile_dpbf16ps(2, 5, 6);
-      if constexpr (panels == 2) _tile_dpbf16ps(3, 5, 7);
+      if constexpr (rights == 2) _tile_dpbf16ps(3, 5, 7);
     }
   }
+}
+
+// Sums of the second left-hand tile lie right behind those of the first, those of the second right-hand one a
+// step behind.
+template <uint32_t lefts, uint32_t rights>
+inline void load_sums(const float* sums, size_t step) {
+  _tile_loadd(0, sums, 64);
+  if constexpr (rights == 2) _tile_loadd(1, sums + step, 64);
+  if constexpr (lefts == 2) _tile_loadd(2, sums + tile_floats, 64);
+  if constexpr (lefts == 2 && rights == 2) _tile_loadd(3, sums + step + tile_floats, 64);
+}
+template <uint32_t lefts, uint32_t rights>
+inline void store_sums(float* sums, size_t step) {
   _tile_stored(0, sums, 64);
-  if constexpr (panels == 2) _tile_stored(1, sums + panel, 64);
-  if constexpr (blocks == 2) _tile_stored(2, sums + tile_floats, 64);
-  if constexpr (blocks == 2 && panels == 2) _tile_stored(3, sums + panel + tile_floats, 64);
+  if constexpr (rights == 2) _tile_stored(1, sums + step, 64);
+  if constexpr (lefts == 2) _tile_stored(2, sums + tile_floats, 64);
+  if constexpr (lefts == 2 && rights == 2) _tile_stored(3, sums + step + tile_floats, 64);
+}
+inline void clear_sums() {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+}
+
+constexpr size_t group_scores = group_blocks * block_scores;
+
+// s[token][16] of one or two panels, group_scores apart.
+template <uint32_t panels>
+inline void score(const AttendBlock& b, float* s) {
+  const uint32_t across = tiles_of(b.k_size, deep);
+  const size_t step = across * tile_values;
+  const auto *k = static_cast<const uint16_t*>(b.k), *q = static_cast<const uint16_t*>(b.q);
+  uint32_t left = tiles_of(b.tokens, tile_rows);
+  for (; left >= 2; left -= 2, k += 2 * step, s += 2 * tile_floats) {
+    clear_sums();
+    multiply<2, panels>(k, step, q, 2 * b.q_step, across);
+    store_sums<2, panels>(s, group_scores);
+  }
+  if (left == 0) return;
+  clear_sums();
+  multiply<1, panels>(k, step, q, 2 * b.q_step, across);
+  store_sums<1, panels>(s, group_scores);
+}
+
+// Sixteen or 32 values of a head, from number `d` on: sums += values × weights over a group.
+template <uint32_t lefts, uint32_t panels>
+inline void mix_some(const Group& g, uint32_t d, const uint16_t* p, float* sums, size_t step) {
+  load_sums<lefts, panels>(sums, step);
+  for (uint32_t i = 0; i < g.count; ++i, p += block_scores) {
+    const uint32_t along = tiles_of(g.blocks[i].tokens, deep);
+    const auto* v = static_cast<const uint16_t*>(g.blocks[i].v) + d / tile_rows * along * tile_values;
+    multiply<lefts, panels>(v, along * tile_values, p, group_scores, along);
+  }
+  store_sums<lefts, panels>(sums, step);
 }
 
 // acc[panel][value][16] += values × weights
 template <uint32_t panels>
-inline void mix(const AttendBlock& b, const uint16_t* p) {
-  const auto* v = static_cast<const uint16_t*>(b.v);
-  const uint32_t along = tiles_of(b.tokens, deep);
-  const size_t panel = size_t{b.v_size} * attend_lanes, block = along * tile_values;
-  float* acc = b.acc;
-  uint32_t left = b.v_size;
-  for (; left >= 2 * tile_rows; left -= 2 * tile_rows, v += 2 * block, acc += 2 * tile_floats)
-    mix_tiles<2, panels>(v, p, along, acc, panel);
-  if (left >= tile_rows) {
-    mix_tiles<1, panels>(v, p, along, acc, panel);
-    left -= tile_rows, v += block, acc += tile_floats;
-  }
-  if (left == 0) return;
+inline void mix(const Group& g, const uint16_t* p) {
+  const uint32_t size = g.blocks[0].v_size;
+  const size_t panel = size_t{size} * attend_lanes;
+  float* acc = g.blocks[0].acc;
+  uint32_t d = 0;
+  for (; d + 2 * tile_rows <= size; d += 2 * tile_rows) mix_some<2, panels>(g, d, p, acc + d * lanes, panel);
+  for (; d + tile_rows <= size; d += tile_rows) mix_some<1, panels>(g, d, p, acc + d * lanes, panel);
+  if (d == size) return;
   // A tile has more rows than there are values.
   alignas(64) float rest[panels * tile_floats] = {};
+  const size_t floats = size_t{size - d} * lanes;
   const auto each = [&](auto&& body) {
     for (size_t j = 0; j < panels; ++j) {
-      for (size_t i = 0; i < size_t{left} * lanes; i += lanes)
-        body(acc + j * panel + i, rest + j * tile_floats + i);
+      for (size_t i = 0; i < floats; i += lanes)
+        body(acc + j * panel + d * lanes + i, rest + j * tile_floats + i);
     }
   };
   each([](const float* from, float* to) { store(to, load(from)); });
-  mix_tiles<1, panels>(v, p, along, rest, tile_floats);
+  mix_some<1, panels>(g, d, p, rest, tile_floats);
   each([](float* to, const float* from) { store(to, load(from)); });
 }
 
 template <uint32_t panels>
-void attend_some(const AttendBlock& b) {
-  alignas(64) float s[panels * attend_tokens * lanes];
-  alignas(64) uint16_t p[panels * attend_tokens * lanes];
-  score<panels>(b, s);
-  for (size_t j = 0; j < panels; ++j) {
-    constexpr size_t each = size_t{attend_tokens} * lanes;
-    soften({b, j, lanes, s + j * each}, p + j * each);
-  }
-  mix<panels>(b, p);
+void attend_group(const Group& g) {
+  alignas(64) float s[panels * group_scores];
+  alignas(64) uint16_t p[panels * group_scores];
+  for (uint32_t i = 0; i < g.count; ++i) score<panels>(g.blocks[i], s + i * block_scores);
+  for (size_t j = 0; j < panels; ++j) soften(g, j, s + j * group_scores, p + j * group_scores);
+  mix<panels>(g, p);
 }
 
-void attend_block(const AttendBlock& b) {
-  if (b.panels == 1) {
-    attend_some<1>(b);
-  } else {
-    attend_some<2>(b);
+void attend_blocks(const AttendBlock* blocks, uint32_t count) {
+  constexpr uint32_t tokens = group_blocks * attend_tokens;
+  while (count > 0) {
+    Group g = {blocks, 1};
+    while (g.count < count && blocks[g.count].at / tokens == blocks[0].at / tokens) ++g.count;
+    if (blocks[0].panels == 1) {
+      attend_group<1>(g);
+    } else {
+      attend_group<2>(g);
+    }
+    blocks += g.count;
+    count -= g.count;
   }
 }
 
@@ -261,6 +320,7 @@ void leave() { _tile_release(); }
 
 }  // namespace
 
-const AttendKernels attend = {pack_queries, pack_keys, pack_values, attend_block, finish, enter, leave};
+const AttendKernels attend = {pack_queries, pack_keys, pack_values,        attend_blocks, finish,
+                              enter,        leave,     most_attend_blocks, 1024};
 
 }  // namespace hearth::cpu::amx

@@ -26,6 +26,11 @@ struct TileJob {
   float* y;
   size_t y_stride;
   bool accumulate;
+  const Meanwhile* meanwhile;
+
+  void do_something_else() const {
+    if (meanwhile != nullptr) meanwhile->some(meanwhile->work);
+  }
 };
 
 template <uint32_t blocks, uint32_t panels>
@@ -80,10 +85,13 @@ template <uint32_t panels>
 void multiply_blocks(TileJob job, uint32_t blocks) {
   for (; blocks >= 2; blocks -= 2) {
     multiply<2, panels>(job);
+    job.do_something_else();
     job.acts += 2 * job.act_step;
     job.y += 2 * tile_rows * job.y_stride;
   }
-  if (blocks > 0) multiply<1, panels>(job);
+  if (blocks == 0) return;
+  multiply<1, panels>(job);
+  job.do_something_else();
 }
 
 // The last `rows` weight rows, which do not fill a panel, with blocks of `m` activation rows.
@@ -95,6 +103,7 @@ void multiply_rest(TileJob job, uint32_t blocks, uint32_t m, uint32_t rows) {
   one.accumulate = false;
   for (uint32_t b = 0; b < blocks; ++b, one.acts += job.act_step) {
     multiply<1, 1>(one);
+    job.do_something_else();
     for (uint32_t i = 0; i < m; ++i, job.y += job.y_stride) {
       for (uint32_t r = 0; r < rows; ++r) job.y[r] = sums[i][r] + (job.accumulate ? job.y[r] : 0.0F);
     }
@@ -120,7 +129,7 @@ void multiply_all(TileJob job, uint32_t rows, uint32_t blocks, uint32_t m) {
 // Whole blocks of activations in the configuration that enter() made; the rest in one of its own, which is
 // put back afterwards. Both cost less than one tile load.
 void run(const void* panel, uint32_t rows, const void* acts, uint32_t m, uint32_t k, float* y,
-         size_t y_stride, bool accumulate) {
+         size_t y_stride, bool accumulate, const Meanwhile* meanwhile) {
   const size_t step = size_t{k} * panel_rows;
   TileJob job = {static_cast<const uint16_t*>(panel),
                  static_cast<const uint16_t*>(acts),
@@ -129,7 +138,8 @@ void run(const void* panel, uint32_t rows, const void* acts, uint32_t m, uint32_
                  k,
                  y,
                  y_stride,
-                 accumulate};
+                 accumulate,
+                 meanwhile};
   const uint32_t whole = m / tile_rows, rest = m % tile_rows;
   if (whole > 0) multiply_all(job, rows, whole, tile_rows);
   if (rest == 0) return;

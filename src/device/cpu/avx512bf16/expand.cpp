@@ -5,23 +5,37 @@
 namespace hearth::cpu::avx512bf16 {
 namespace {
 
-// Byte `b` of every quad as weights: level · scale − offset.
-template <uint32_t b>
+// Levels of up to seven bits: 128 + level is a float whose fourth byte is 0x43 and whose third is the level,
+// so that a shuffle converts it. The others go through integers.
+constexpr bool is_small(const PackedForm& f) {
+  return f.levels != Levels::eight && level_table(f.type) == nullptr;
+}
+constexpr float raised(const PackedForm& f) {
+  return static_cast<float>(f.bias) + (is_small(f) ? 128.0F : 0.0F);
+}
+
+// Byte `b` of every quad as weights: raised level · scale − offset.
+template <bool small, uint32_t b>
 inline __m512 weights(__m512i quad, __m512 scale, __m512 offset) {
+  if constexpr (small) {
+    constexpr char at = b, none = -128;
+    const __m128i third = _mm_setr_epi8(none, none, at, none, none, none, at + 4, none, none, none, at + 8,
+                                        none, none, none, at + 12, none);
+    const __m512i level = _mm512_shuffle_epi8(quad, _mm512_broadcast_i32x4(third));
+    const __m512i number = _mm512_or_si512(level, _mm512_set1_epi32(0x43000000));
+    return _mm512_fmsub_ps(_mm512_castsi512_ps(number), scale, offset);
+  }
   const __m512i level = b == 3 ? _mm512_srli_epi32(quad, 24)
                                : _mm512_and_si512(_mm512_srli_epi32(quad, 8 * b), _mm512_set1_epi32(255));
   return _mm512_fmsub_ps(_mm512_cvtepi32_ps(level), scale, offset);
 }
 
-// Two neighbouring columns of sixteen rows, side by side.
-inline __m512i woven(__m512 first, __m512 second, __m512i order) {
-  return _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(second, first));
-}
-
-inline __m512i pair_order() {
-  alignas(64) uint16_t order[32];
-  for (uint16_t i = 0; i < 32; ++i) order[i] = static_cast<uint16_t>(i / 2 + 16 * (i % 2));
-  return _mm512_load_si512(order);
+// Two neighbouring columns of sixteen rows as bfloat16, side by side: rounded by integers, which takes less
+// of the port that also permutes than the instruction for it.
+inline __m512i woven(__m512 first, __m512 second) {
+  const __m512i half = _mm512_set1_epi32(0x8000);
+  const __m512i low = _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(first), half), 16);
+  return _mm512_mask_blend_epi16(0xaaaaaaaaU, low, _mm512_add_epi32(_mm512_castps_si512(second), half));
 }
 
 template <uint32_t index>
@@ -32,21 +46,21 @@ void expand(const void* strip, uint32_t cols, uint32_t first, uint32_t width, vo
   StripScales<form> scales(from, cols);
   scales.group += size_t{first} / form.group * group_scale_bytes(form.scales);
   scales.block += size_t{first} / form.block * block_scale_bytes(form.scales);
-  const __m512i order = pair_order();
   auto* to = static_cast<uint8_t*>(panel);
   for (uint32_t k = 0; k < width; k += 32, levels += level_bytes(form.levels)) {
-    if (k % form.block == 0) scales.next_block();
+    if (k == 0 || (first + k) % form.block == 0) scales.next_block();
     __m512i q[8];
     load_levels<form.type, form.levels>(levels, q);
     for (size_t g = 0; g < 8; g += form.group / 4) {
       __m512 scale, minimum = _mm512_setzero_ps();
       scales.next_group(scale, minimum);
-      const __m512 offset = _mm512_fmadd_ps(scale, _mm512_set1_ps(static_cast<float>(form.bias)), minimum);
+      const __m512 offset = _mm512_fmadd_ps(scale, _mm512_set1_ps(raised(form)), minimum);
       for (size_t j = g; j < g + form.group / 4; ++j, to += 128) {
-        const __m512 a = weights<0>(q[j], scale, offset), b = weights<1>(q[j], scale, offset);
-        const __m512 c = weights<2>(q[j], scale, offset), d = weights<3>(q[j], scale, offset);
-        _mm512_storeu_si512(to, woven(a, b, order));
-        _mm512_storeu_si512(to + 64, woven(c, d, order));
+        constexpr bool small = is_small(form);
+        _mm512_storeu_si512(
+            to, woven(weights<small, 0>(q[j], scale, offset), weights<small, 1>(q[j], scale, offset)));
+        _mm512_storeu_si512(
+            to + 64, woven(weights<small, 2>(q[j], scale, offset), weights<small, 3>(q[j], scale, offset)));
       }
     }
   }

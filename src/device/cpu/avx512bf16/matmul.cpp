@@ -69,7 +69,7 @@ void multiply_all(Block b, uint32_t m) {
 }
 
 void run(const void* panel, uint32_t rows, const void* acts, uint32_t m, uint32_t k, float* y,
-         size_t y_stride, bool accumulate) {
+         size_t y_stride, bool accumulate, const Meanwhile*) {
   Block b = {
       static_cast<const uint16_t*>(panel), static_cast<const uint16_t*>(acts), 0, k, y, y_stride, accumulate};
   for (uint32_t left = rows; left > 0; left -= b.rows) {

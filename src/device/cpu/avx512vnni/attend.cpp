@@ -200,6 +200,10 @@ void attend_block(const AttendBlock& b) {
   }
 }
 
+void attend_blocks(const AttendBlock* blocks, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) attend_block(blocks[i]);
+}
+
 void finish(const float* acc, const float* best, const float* total, const float* sinks, uint32_t v_size,
             float* const* out) {
   __m512 all = load(total);
@@ -211,6 +215,6 @@ void finish(const float* acc, const float* best, const float* total, const float
 
 }  // namespace
 
-const AttendKernels attend = {pack_queries, pack_keys, pack_values, attend_block, finish};
+const AttendKernels attend = {pack_queries, pack_keys, pack_values, attend_blocks, finish};
 
 }  // namespace hearth::cpu::avx512vnni

@@ -55,6 +55,10 @@ void attend_block(const AttendBlock& b) {
   }
 }
 
+void attend_blocks(const AttendBlock* blocks, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) attend_block(blocks[i]);
+}
+
 void finish(const float* acc, const float* best, const float* total, const float* sinks, uint32_t v_size,
             float* const* out) {
   for (uint32_t i = 0; i < attend_lanes; ++i) {
@@ -66,6 +70,6 @@ void finish(const float* acc, const float* best, const float* total, const float
 
 }  // namespace
 
-const AttendKernels attend = {pack_queries, nullptr, nullptr, attend_block, finish};
+const AttendKernels attend = {pack_queries, nullptr, nullptr, attend_blocks, finish};
 
 }  // namespace hearth::cpu::portable

@@ -17,7 +17,7 @@ void pack_acts(const float* x, uint32_t row, uint32_t k, void* acts) {
 }
 
 void run(const void* panels, uint32_t rows, const void* acts, uint32_t m, uint32_t k, float* y,
-         size_t y_stride, bool accumulate) {
+         size_t y_stride, bool accumulate, const Meanwhile*) {
   for (uint32_t first = 0; first < rows; first += panel_rows) {
     const float* panel = static_cast<const float*>(panels) + size_t{first} * k;
     for (uint32_t i = 0; i < m; ++i) {

@@ -197,6 +197,10 @@ void attend_block(const AttendBlock& b) {
   }
 }
 
+void attend_blocks(const AttendBlock* blocks, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) attend_block(blocks[i]);
+}
+
 void finish(const float* acc, const float* best, const float* total, const float* sinks, uint32_t v_size,
             float* const* out) {
   alignas(64) float factor[attend_lanes];
@@ -208,7 +212,7 @@ void finish(const float* acc, const float* best, const float* total, const float
   finish_rows(acc, factor, v_size, out);
 }
 
-constexpr AttendKernels attend_kernels = {pack_queries, nullptr, nullptr, attend_block, finish};
+constexpr AttendKernels attend_kernels = {pack_queries, nullptr, nullptr, attend_blocks, finish};
 
 }  // namespace
 }  // namespace hearth::cpu

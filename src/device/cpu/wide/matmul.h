@@ -89,7 +89,7 @@ void multiply_all(Block b, uint32_t m) {
 }
 
 void multiply_panels(const void* panel, uint32_t rows, const void* acts, uint32_t m, uint32_t k, float* y,
-                     size_t y_stride, bool accumulate) {
+                     size_t y_stride, bool accumulate, const Meanwhile*) {
   Block b = {
       static_cast<const float*>(panel), static_cast<const float*>(acts), rows, k, y, y_stride, accumulate};
   while (b.rows > 0) {
