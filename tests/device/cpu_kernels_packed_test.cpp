@@ -197,22 +197,28 @@ double bf16_at(const std::byte* p) {
 TEST(PackedExpansion, GivesTheWeightsInBfloat16) {
   if (!cpu_features().avx512bf16) GTEST_SKIP() << "this processor has no AVX512_BF16";
   std::mt19937 random(9);
-  constexpr uint32_t cols = 768, first = 256, width = 512, rows = 13;
+  constexpr uint32_t cols = 768, rows = 13;
+  struct Columns {
+    uint32_t first, width;
+  };
   for (const PackedForm& form : cpu::packed_forms) {
     const cpu::ExpandPanel expand = cpu::amx_table.matmul->expand[form.type];
     const TypeInfo& type = *find_type(form.type);
     ASSERT_EQ(expand == nullptr, type.type == DType::tq2_0) << type.name;
     if (expand == nullptr) continue;
     const Weights w = weights_of(type, rows, cols, random);
-    Guarded<std::byte> strip(cpu::strip_bytes(form, cols)), panel(size_t{width} * cpu::panel_rows * 2);
+    Guarded<std::byte> strip(cpu::strip_bytes(form, cols));
     cpu::pack_strip(form, w.blocks.data(), w.row_bytes, rows, cols, strip.data());
-    expand(strip.data(), cols, first, width, panel.data());
-    for (uint32_t k = 0; k < width; ++k) {
-      for (uint32_t r = 0; r < cpu::panel_rows; ++r) {
-        const double wanted = r < rows ? static_cast<double>(w.decoded[size_t{r} * cols + first + k]) : 0;
-        const double found = bf16_at(panel.data() + ((k / 2 * cpu::panel_rows + r) * 2 + k % 2) * 2);
-        ASSERT_NEAR(found, wanted, std::fabs(wanted) * 0x1p-8 + 1e-5)
-            << type.name << " column " << k << " row " << r;
+    for (const auto [first, width] : {Columns{256, 512}, Columns{32, 32}, Columns{480, 96}}) {
+      Guarded<std::byte> panel(size_t{width} * cpu::panel_rows * 2);
+      expand(strip.data(), cols, first, width, panel.data());
+      for (uint32_t k = 0; k < width; ++k) {
+        for (uint32_t r = 0; r < cpu::panel_rows; ++r) {
+          const double wanted = r < rows ? static_cast<double>(w.decoded[size_t{r} * cols + first + k]) : 0;
+          const double found = bf16_at(panel.data() + ((k / 2 * cpu::panel_rows + r) * 2 + k % 2) * 2);
+          ASSERT_NEAR(found, wanted, std::fabs(wanted) * 0x1p-8 + 1e-5)
+              << type.name << " column " << first + k << " row " << r;
+        }
       }
     }
   }

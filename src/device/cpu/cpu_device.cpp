@@ -8,6 +8,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "device/cpu/packer.h"
+#include "device/cpu/trial.h"
 
 namespace hearth {
 namespace cpu {
@@ -142,7 +143,7 @@ struct Judge {
 }  // namespace
 
 CpuDevice::CpuDevice(const CpuOptions& options)
-    : table_(resolve(options.set, cpu_features())),
+    : table_(resolve(options.set, tried_features())),
       matmul_(options.exact ? table_.matmul_f32 : table_.matmul),
       attend_(options.exact ? table_.attend_f32 : table_.attend),
       team_(choose_threads(options, thread_budget()), !thread_budget().quota),
@@ -150,6 +151,7 @@ CpuDevice::CpuDevice(const CpuOptions& options)
   info_.name = "cpu";
   info_.description = cpu_features().brand;
   info_.variants = table_.describe();
+  for (const std::string& note : tried_features().notes) info_.variants += "; " + note;
   info_.threads = team_.size();
 }
 

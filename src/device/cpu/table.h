@@ -23,7 +23,7 @@ struct TypeKernels {
 // The path of prompts: a panel of weight rows is decoded once and used for all rows of the batch.
 // Panels hold `panel_rows` = 16 weight rows × k values, k a multiple of 32:
 //   f32:  [k][16]           float
-//   bf16: [k/2][16][2]      bfloat16, round to nearest even: the operand layout of both vdpbf16ps and AMX
+//   bf16: [k/2][16][2]      bfloat16, rounded to nearest: the operand layout of both vdpbf16ps and AMX
 //   tiles
 // Activations are of the same number format, in blocks of `act_rows` rows: [m / act_rows][k /
 // 32][act_rows][32] where that is more than one, else [m][k].
