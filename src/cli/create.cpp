@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "base/error.h"
@@ -33,14 +34,30 @@ fs::path expanded(const std::string& text, const fs::path& base) {
   return base / text;
 }
 
+// What comes through a pipe: `-f -`, or `-f <(…)` of a shell. Read to its end, but no more than a Modelfile
+// may be.
+std::string read_pipe(const std::string& path) {
+  constexpr size_t most = 16 << 20;
+  std::ifstream in(path, std::ios::binary);
+  std::string text(most + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad() || !in.eof()) {
+    throw Error(Code::bad_request,
+                fmt::format("{} is not a Modelfile: it cannot be read, or does not end within 16 MiB", path),
+                "check what writes into it");
+  }
+  text.resize(static_cast<size_t>(in.gcount()));
+  return text;
+}
+
 Modelfile read_modelfile(const CreateOptions& o) {
   if (o.file.empty() && !fs::exists("Modelfile")) return Modelfile::parse("FROM .");
-  const std::string path = o.file.empty() ? "Modelfile" : o.file;
-  if (path == "-") return Modelfile::parse(read_file("/dev/stdin"));
+  const std::string path = o.file.empty() ? "Modelfile" : o.file == "-" ? "/dev/stdin" : o.file;
   if (!fs::exists(path)) {
     throw Error(Code::not_found, fmt::format("no such file: {}", path), "check the path after -f");
   }
-  return Modelfile::parse(read_file(path));
+  const bool pipe = !fs::is_regular_file(path) && !fs::is_directory(path);
+  return Modelfile::parse(pipe ? read_pipe(path) : read_file(path));
 }
 
 // Sends a file unless the server has it; its digest.
@@ -113,7 +130,7 @@ json::object order_of(ApiClient& client, const Modelfile& m, const fs::path& bas
 void create(const CreateOptions& o) {
   const Modelfile modelfile = read_modelfile(o);
   ApiClient client = ApiClient::connect();
-  const fs::path base = o.file.empty() || o.file == "-" ? fs::path(".") : fs::path(o.file).parent_path();
+  const fs::path base = fs::is_regular_file(o.file) ? fs::path(o.file).parent_path() : fs::path(".");
   json::object order;
   {
     ProgressView progress(STDERR_FILENO, ::isatty(STDERR_FILENO) != 0);

@@ -47,5 +47,35 @@ TEST(CpuKernelsMatmul, PanelsHoldEachWeightAndZeros) {
   }
 }
 
+// The short way from rows to a panel gives what decoding and packing give, to the bit.
+TEST(CpuKernelsMatmul, ConvertedRowsAreThoseThatWereDecodedAndPacked) {
+  Random random(6);
+  constexpr uint32_t k = 96, first = 32, width = 64;
+  for (const cpu::CpuTable* table : runnable_sets()) {
+    if (table->matmul == nullptr || table->matmul->convert == nullptr) continue;
+    const cpu::MatmulKernels& kernels = *table->matmul;
+    for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+      const TypeInfo& info = type_info(type);
+      for (const uint32_t rows : {1U, 11U, 16U}) {
+        std::vector<float> values(size_t{rows} * k), decoded(values.size());
+        random.fill(values, -3.0F, 3.0F);
+        const size_t row_bytes = k * info.block_bytes;
+        Guarded<std::byte> w(rows * row_bytes), wanted(cpu::panel_rows * width * 2), found(wanted.size());
+        for (uint32_t i = 0; i < values.size(); ++i) {
+          const uint16_t half = type == DType::f16 ? float_to_half(values[i]) : float_to_bf16(values[i]);
+          std::memcpy(w.data() + i * info.block_bytes,
+                      type == DType::f32 ? static_cast<const void*>(&values[i]) : &half, info.block_bytes);
+        }
+        info.decode({w.data(), w.size()}, decoded);
+        kernels.pack_panel(decoded.data() + first, k, rows, width, wanted.data());
+        kernels.convert[static_cast<uint32_t>(type)](w.data() + first * info.block_bytes, row_bytes, rows,
+                                                     width, found.data());
+        ASSERT_EQ(std::memcmp(found.data(), wanted.data(), wanted.size()), 0)
+            << table->name << " " << info.name << " " << rows << " rows";
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace hearth::test

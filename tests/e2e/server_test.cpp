@@ -1,9 +1,11 @@
 // The built server as clients and commands meet it.
 #include <dirent.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -76,6 +78,23 @@ class ServerTest : public testing::Test {
   ServerTest() : server_("server") {}
   ServerProcess server_;
 };
+
+// As a shell's `-f <(…)` gives it.
+TEST_F(ServerTest, AModelfileMayComeThroughAPipe) {
+  write_model(server_.folder() / "tiny.gguf", recipe("llama"));
+  const std::string pipe = (server_.folder() / "pipe").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] {
+    std::ofstream(pipe) << "FROM " << (server_.folder() / "tiny.gguf").string() << "\nSYSTEM Be brief.\n";
+  });
+  const auto made = server_.run("create piped -f '" + pipe + "'");
+  const int reader =
+      ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);  // should nobody have read, the writer ends too
+  writer.join();
+  ::close(reader);
+  EXPECT_EQ(made.code, 0) << made.err;
+  EXPECT_EQ(server_.send("POST", "/api/show", R"({"model":"piped"})").body.at("system"), "Be brief.");
+}
 
 TEST_F(ServerTest, CommandsMakeShowAndDeleteAModel) {
   write_model(server_.folder() / "tiny.gguf", recipe("llama"));

@@ -17,6 +17,12 @@ uint64_t act_bytes(const MatmulKernels& k, uint32_t rows, uint32_t cols) {
   return (rows + k.act_rows - 1) / k.act_rows * k.act_rows * uint64_t{cols} * number_bytes(k.format);
 }
 
+// Of a row, up to a column that begins a block.
+uint64_t bytes_before(const LoadedWeight& w, uint32_t column) {
+  const TypeInfo& type = type_info(static_cast<DType>(w.kernels->type));
+  return uint64_t{column} / type.block_values * type.block_bytes;
+}
+
 }  // namespace
 
 void read_row(const Step& step, const Norm* norm, const float* x, uint32_t cols, float* out) {
@@ -185,7 +191,8 @@ void Projector::Panels::begin() {
   const Product& p = products_[product_];
   rows_ = std::min(unit_rows, p.count - row_);
   width_ = std::min(kernels_->cols, projector_->cols_ - column_);
-  pieces_ = (rows_ + panel_rows - 1) / panel_rows * (p.w->packed != nullptr ? width_ / piece_cols : 1);
+  const bool in_columns = p.w->packed != nullptr || converter() != nullptr;
+  pieces_ = (rows_ + panel_rows - 1) / panel_rows * (in_columns ? width_ / piece_cols : 1);
   piece_ = 0;
   // The panels that are multiplied meanwhile are the other ones.
   second_ = kernels_->act_rows > 1 && !second_;
@@ -207,25 +214,31 @@ void Projector::Panels::finish() {
   while (piece_ < pieces_) fill_piece();
 }
 
-// Of packed weights a piece is a few columns of a strip, of others a whole panel.
+ConvertRows Projector::Panels::converter() const {
+  return kernels_->convert != nullptr ? kernels_->convert[products_[product_].w->kernels->type] : nullptr;
+}
+
+// A piece is a few columns of a panel, or a whole one where rows are decoded.
 void Projector::Panels::fill_piece() {
   const LoadedWeight& w = *products_[product_].w;
-  const uint32_t first = products_[product_].first + row_, bytes = number_bytes(kernels_->format);
+  const ConvertRows convert = converter();
+  const uint32_t number = piece_++, bytes = number_bytes(kernels_->format);
+  const uint32_t each = w.packed != nullptr || convert != nullptr ? width_ / piece_cols : 1;
+  const uint32_t r = number / each * panel_rows, c = number % each * piece_cols;
+  const uint32_t first = products_[product_].first + row_ + r, count = std::min(panel_rows, rows_ - r);
+  std::byte* to = memory() + (uint64_t{r} * width_ + uint64_t{c} * panel_rows) * bytes;
   if (w.packed != nullptr) {
-    const uint32_t each = width_ / piece_cols, r = piece_ / each * panel_rows, c = piece_ % each * piece_cols;
-    std::byte* to = memory() + (uint64_t{r} * width_ + uint64_t{c} * panel_rows) * bytes;
-    projector_->step_.device->expand(w)(w.strip(first + r), w.cols, column_ + c, piece_cols, to);
+    projector_->step_.device->expand(w)(w.strip(first), w.cols, column_ + c, piece_cols, to);
+  } else if (convert != nullptr) {
+    convert(w.row(first) + bytes_before(w, column_ + c), w.row_bytes, count, piece_cols, to);
   } else {
-    const uint32_t r = piece_ * panel_rows;
-    fill_rows(w, first + r, std::min(panel_rows, rows_ - r), memory() + uint64_t{r} * width_ * bytes);
+    fill_rows(w, first, count, to);
   }
-  ++piece_;
 }
 
 void Projector::Panels::fill_rows(const LoadedWeight& w, uint32_t first, uint32_t count,
                                   std::byte* panel) const {
-  const TypeInfo& type = type_info(static_cast<DType>(w.kernels->type));
-  const uint64_t begin = uint64_t{column_} / type.block_values * type.block_bytes;
+  const uint64_t begin = bytes_before(w, column_);
   // The decoded rows of one panel lie behind the panels themselves.
   std::byte* panels = projector_->step_.panel(projector_->thread_);
   float* decoded = reinterpret_cast<float*>(panels + uint64_t{unit_rows} * most_panel_cols * sizeof(float));

@@ -60,6 +60,7 @@ class Projector {
     void skip_integers();
     void begin();
     void fill_piece();
+    ConvertRows converter() const;  // of the set's type, or null
     void fill_rows(const LoadedWeight& w, uint32_t first, uint32_t count, std::byte* panel) const;
     std::byte* memory() const;
     void ask_ahead();

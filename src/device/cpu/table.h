@@ -34,6 +34,9 @@ inline constexpr uint32_t panel_rows = 16, most_act_rows = 16, most_panel_cols =
 // of 32.
 using ExpandPanel = void (*)(const void* strip, uint32_t cols, uint32_t first, uint32_t width, void* panel);
 inline constexpr uint32_t weight_types = 64;  // GGUF's type numbers lie below
+// `width` columns of up to sixteen rows as the file has them as one panel, without a detour through floats in
+// memory; width is a multiple of 32, missing rows become zeros.
+using ConvertRows = void (*)(const void* rows, size_t row_bytes, uint32_t count, uint32_t width, void* panel);
 
 // What can be done while tiles multiply, which leave most of a processor idle.
 struct Meanwhile {
@@ -61,6 +64,8 @@ struct MatmulKernels {
   // From packed weights, by type number; null where the integer products of packed.h are the better way, and
   // for types without a packed form.
   const ExpandPanel* expand;
+  // By type number, or null: for the others rows are decoded and packed.
+  const ConvertRows* convert = nullptr;
 };
 
 // Products of packed weights (packed.h) with activation rows of integers:

@@ -16,8 +16,15 @@ void pack_acts(const float* x, uint32_t row, uint32_t k, void* acts) {
 
 }  // namespace
 
-const MatmulKernels matmul = {
-    PanelFormat::bf16,    tile_rows, tile_cols, avx512bf16::pack_panel, pack_acts, run, enter, leave,
-    avx512bf16::expanders};
+const MatmulKernels matmul = {PanelFormat::bf16,
+                              tile_rows,
+                              tile_cols,
+                              avx512bf16::pack_panel,
+                              pack_acts,
+                              run,
+                              enter,
+                              leave,
+                              avx512bf16::expanders,
+                              avx512bf16::converters};
 
 }  // namespace hearth::cpu::amx

@@ -9,5 +9,6 @@ void pack_panel(const float* w, size_t w_stride, uint32_t rows, uint32_t k, void
 
 extern const MatmulKernels matmul;
 extern const ExpandPanel expanders[weight_types];
+extern const ConvertRows converters[weight_types];
 
 }  // namespace hearth::cpu::avx512bf16

@@ -110,7 +110,7 @@ void pack_panel(const float* w, size_t w_stride, uint32_t rows, uint32_t k, void
   }
 }
 
-const MatmulKernels matmul = {PanelFormat::bf16, 1,       512,    pack_panel, pack_acts, run,
-                              nullptr,           nullptr, nullptr};
+const MatmulKernels matmul = {PanelFormat::bf16, 1,       512,     pack_panel, pack_acts, run,
+                              nullptr,           nullptr, nullptr, converters};
 
 }  // namespace hearth::cpu::avx512bf16
