@@ -3,6 +3,7 @@
 // columns of the other's.
 #include "device/cpu/amx/config.h"
 #include "device/cpu/amx/kernels.h"
+#include "device/cpu/avx512/turn.h"
 #include "device/cpu/avx512/vec.h"
 #include "device/cpu/avx512vnni/soften.h"
 #include "device/cpu/wide/finish.h"
@@ -35,23 +36,13 @@ inline __m512i side_by_side(__m512 first, __m512 second) {
   return _mm512_permutexvar_epi16(_mm512_load_si512(order), both);
 }
 
-// row[i] ↔ row[j] for sixteen vectors of 32-bit units, in memory.
-inline void turn(__m512i (&row)[16], uint16_t* out) {
-  for (size_t down = 0; down < 16; down += 8) {
-    for (size_t across = 0; across < 16; across += 8) {
-      __m256 block[8];
-      for (size_t i = 0; i < 8; ++i) {
-        const __m512 v = _mm512_castsi512_ps(row[down + i]);
-        block[i] = across == 0 ? _mm512_castps512_ps256(v) : _mm512_extractf32x8_ps(v, 1);
-      }
-      transpose(block);
-      for (size_t i = 0; i < 8; ++i)
-        _mm256_storeu_ps(reinterpret_cast<float*>(out + (across + i) * deep + 2 * down), block[i]);
-    }
-  }
+// Sixteen vectors, turned, as a tile.
+inline void put_turned(__m512i (&rows)[16], uint16_t* out) {
+  turn(rows);
+  for (size_t i = 0; i < 16; ++i) _mm512_storeu_si512(out + i * deep, rows[i]);
 }
 
-// Right-hand tiles: [k / 2][16 queries][2]. Sixteen values of sixteen queries at a time.
+// Right-hand tiles: [k / 2][16 queries][2]. 32 values of sixteen queries at a time.
 void pack_queries(const float* const* q, uint32_t k_size, float factor, void* panel, float* scale) {
   for (size_t i = 0; i < attend_lanes; ++i) scale[i] = 1.0F;
   const __m512 by = set1(factor * log2_e);
@@ -69,7 +60,7 @@ void pack_queries(const float* const* q, uint32_t k_size, float factor, void* pa
           left > lanes ? mul(_mm512_maskz_loadu_ps(lanes_of(left - lanes), q[i] + d + lanes), by) : zero();
       rows[i] = (__m512i)_mm512_cvtne2ps_pbh(high, low);
     }
-    turn(rows, to);
+    put_turned(rows, to);
   }
 }
 
@@ -104,7 +95,7 @@ void pack_values(const float* v, uint32_t tokens, uint32_t size, void* out, floa
         const __m512 second = at + 1 < tokens ? _mm512_maskz_loadu_ps(real, p + size) : zero();
         pairs[i] = side_by_side(first, second);
       }
-      turn(pairs, to);
+      put_turned(pairs, to);
     }
   }
 }
