@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/id.h"
 #include "device/cost.h"
@@ -27,6 +28,7 @@ struct DeviceInfo {
   std::string description;  // processor and what is used of it
   std::string variants;     // kernels chosen, for logs and bench
   uint32_t threads = 1;
+  std::vector<std::string> notes;  // what of it goes unused, with the reason: for whoever loads a model
 };
 
 // Rows of one sequence in a step: rows [first_row, first_row + rows) continue the `cached` tokens that its

@@ -168,6 +168,8 @@ LoadedModel::LoadedModel(OpenModel open, const LoadRequest& request, bool exact)
         fmt::format("attention takes two passes: with a running softmax heads of {} with a {} cache "
                     "failed on {} when it was probed: {}",
                     failed->head_size, to_string(failed->type), failed->device, failed->cause));
+  for (const auto& device : devices_)
+    plan.notes.insert(plan.notes.end(), device->info().notes.begin(), device->info().notes.end());
   if (request.halvings > 0)
     plan.notes.push_back(fmt::format("a device was lost before: steps have {} rows at most", plan.rows));
   EngineOptions options;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "cpu_kernels.h"
+#include "device/device.h"
 
 namespace hearth::test {
 namespace {
@@ -14,6 +15,7 @@ TEST(CpuTrial, EverySetOfThisMachineWorks) {
   EXPECT_EQ(cpu::tried_features().avx2, cpu_features().avx2);
   EXPECT_EQ(cpu::tried_features().avx512, cpu_features().avx512);
   EXPECT_EQ(cpu::tried_features().amx, cpu_features().amx);
+  EXPECT_EQ(open_cpu_device({})->info().notes, cpu::tried_features().notes);
 }
 
 TEST(CpuTrial, AKernelThatTrapsOrIsWrongEndsItsChildOnly) {

@@ -20,7 +20,7 @@ DType type_of(KvType type) {
 
 // Queries of a unit: as many as keep their sums in the second-level cache, in whole panels.
 uint32_t most_queries(const HeadShape& heads, uint32_t most) {
-  const uint32_t floats = most * 384;
+  const uint32_t floats = most * 384;  // larger heads have fewer queries
   const uint32_t fitting = std::min(most, floats / (heads.k_size + heads.v_size));
   const uint32_t queries = std::max(fitting, heads.q_heads / heads.kv_heads);
   return (queries + attend_lanes - 1) / attend_lanes * attend_lanes;

@@ -151,7 +151,7 @@ CpuDevice::CpuDevice(const CpuOptions& options)
   info_.name = "cpu";
   info_.description = cpu_features().brand;
   info_.variants = table_.describe();
-  for (const std::string& note : tried_features().notes) info_.variants += "; " + note;
+  info_.notes = tried_features().notes;
   info_.threads = team_.size();
 }
 

@@ -127,7 +127,9 @@ CpuFeatures tried(CpuFeatures features, const std::function<bool(const CpuTable&
     if (works(*set.table)) break;
     features.*set.needs = false;
     features.notes.push_back(
-        fmt::format("{} is present, but its kernels failed when they were tried", set.table->name));
+        fmt::format("{} is present, but its kernels failed when they were tried: lower sets are used (report "
+                    "it, with the processor's name)",
+                    set.table->name));
   }
   return features;
 }

@@ -1,19 +1,16 @@
 // Attention of prompt rows in tiles of bfloat16. Scores are keys × queries and results are values × weights,
 // so that a lane is a query in both: a block's tokens are the rows of the one's left-hand tiles and the
 // columns of the other's.
-#include "device/cpu/amx/config.h"
 #include "device/cpu/amx/kernels.h"
+#include "device/cpu/amx/product.h"
 #include "device/cpu/avx512/turn.h"
 #include "device/cpu/avx512/vec.h"
 #include "device/cpu/avx512vnni/soften.h"
-#include "device/cpu/wide/finish.h"
 #include "device/cpu/wide/reduce.h"
 
 namespace hearth::cpu::amx {
 namespace {
 
-constexpr size_t tile_values = 512;  // bfloat16 numbers of a tile
-constexpr size_t tile_floats = 256;
 constexpr uint32_t deep = 32;  // columns of a left-hand tile, rows of a right-hand one
 
 constexpr uint32_t tiles_of(uint32_t values, uint32_t each) { return (values + each - 1) / each; }
@@ -21,11 +18,11 @@ constexpr uint32_t tiles_of(uint32_t values, uint32_t each) { return (values + e
 inline __mmask16 lanes_of(uint32_t left) {
   return left >= lanes ? _cvtu32_mask16(0xffffU) : first_lanes(left);
 }
-// 32 values, of which `left` are there, as bfloat16.
-inline __m512i thirty_two(const float* p, uint32_t left) {
+// 32 values, of which `left` are there, times `by` as bfloat16.
+inline __m512i thirty_two(const float* p, uint32_t left, __m512 by) {
   const __m512 low = _mm512_maskz_loadu_ps(lanes_of(left), p);
   const __m512 high = left > lanes ? _mm512_maskz_loadu_ps(lanes_of(left - lanes), p + lanes) : zero();
-  return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+  return (__m512i)_mm512_cvtne2ps_pbh(mul(high, by), mul(low, by));
 }
 // Two neighbours along k of every lane, side by side.
 inline __m512i side_by_side(__m512 first, __m512 second) {
@@ -48,18 +45,9 @@ void pack_queries(const float* const* q, uint32_t k_size, float factor, void* pa
   const __m512 by = set1(factor * log2_e);
   auto* to = static_cast<uint16_t*>(panel);
   for (uint32_t d = 0; d < tiles_of(k_size, deep) * deep; d += deep, to += tile_values) {
-    const uint32_t left = k_size - d;
     __m512i rows[16];
-    for (size_t i = 0; i < 16; ++i) {
-      if (q[i] == nullptr) {
-        rows[i] = _mm512_setzero_si512();
-        continue;
-      }
-      const __m512 low = mul(_mm512_maskz_loadu_ps(lanes_of(left), q[i] + d), by);
-      const __m512 high =
-          left > lanes ? mul(_mm512_maskz_loadu_ps(lanes_of(left - lanes), q[i] + d + lanes), by) : zero();
-      rows[i] = (__m512i)_mm512_cvtne2ps_pbh(high, low);
-    }
+    for (size_t i = 0; i < 16; ++i)
+      rows[i] = q[i] != nullptr ? thirty_two(q[i] + d, k_size - d, by) : _mm512_setzero_si512();
     put_turned(rows, to);
   }
 }
@@ -72,8 +60,8 @@ void pack_keys(const float* k, uint32_t tokens, uint32_t size, void* out, float*
     uint16_t* row = to + t / tile_rows * across * tile_values + t % tile_rows * deep;
     for (uint32_t d = 0; d < across; ++d, row += tile_values) {
       const bool real = t < tokens;
-      const __m512i v =
-          real ? thirty_two(k + size_t{t} * size + d * deep, size - d * deep) : _mm512_setzero_si512();
+      const __m512i v = real ? thirty_two(k + size_t{t} * size + d * deep, size - d * deep, set1(1.0F))
+                             : _mm512_setzero_si512();
       _mm512_storeu_si512(row, v);
     }
     if (t < tokens) scale[t] = 1.0F;
@@ -173,50 +161,6 @@ inline void soften(const Group& g, size_t panel, float* s, uint16_t* p) {
   for (uint32_t d = 0; d < b.v_size; ++d) store(acc + d * lanes, mul(load(acc + d * lanes), down));
 }
 
-// One or two left-hand tiles with one or two right-hand ones, added to the sums in the tiles; `along` tiles
-// of each along k follow one another, and the second begins a step behind the first.
-template <uint32_t lefts, uint32_t rights>
-inline void multiply(const uint16_t* left, size_t left_step, const uint16_t* right, size_t right_step,
-                     uint32_t along) {
-  for (uint32_t k = 0; k < along; ++k, left += tile_values, right += tile_values) {
-    _tile_loadd(4, left, 64);
-    _tile_loadd(6, right, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    if constexpr (rights == 2) {
-      _tile_loadd(7, right + right_step, 64);
-      _tile_dpbf16ps(1, 4, 7);
-    }
-    if constexpr (lefts == 2) {
-      _tile_loadd(5, left + left_step, 64);
-      _tile_dpbf16ps(2, 5, 6);
-      if constexpr (rights == 2) _tile_dpbf16ps(3, 5, 7);
-    }
-  }
-}
-
-// Sums of the second left-hand tile lie right behind those of the first, those of the second right-hand one a
-// step behind.
-template <uint32_t lefts, uint32_t rights>
-inline void load_sums(const float* sums, size_t step) {
-  _tile_loadd(0, sums, 64);
-  if constexpr (rights == 2) _tile_loadd(1, sums + step, 64);
-  if constexpr (lefts == 2) _tile_loadd(2, sums + tile_floats, 64);
-  if constexpr (lefts == 2 && rights == 2) _tile_loadd(3, sums + step + tile_floats, 64);
-}
-template <uint32_t lefts, uint32_t rights>
-inline void store_sums(float* sums, size_t step) {
-  _tile_stored(0, sums, 64);
-  if constexpr (rights == 2) _tile_stored(1, sums + step, 64);
-  if constexpr (lefts == 2) _tile_stored(2, sums + tile_floats, 64);
-  if constexpr (lefts == 2 && rights == 2) _tile_stored(3, sums + step + tile_floats, 64);
-}
-inline void clear_sums() {
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-}
-
 constexpr size_t group_scores = group_blocks * block_scores;
 
 // s[token][16] of one or two panels, group_scores apart.
@@ -228,25 +172,27 @@ inline void score(const AttendBlock& b, float* s) {
   uint32_t left = tiles_of(b.tokens, tile_rows);
   for (; left >= 2; left -= 2, k += 2 * step, s += 2 * tile_floats) {
     clear_sums();
-    multiply<2, panels>(k, step, q, 2 * b.q_step, across);
-    store_sums<2, panels>(s, group_scores);
+    multiply_tiles<2, panels>(k, step, q, 2 * b.q_step, across);
+    store_sums<2, panels>({s, tile_floats, group_scores, lanes});
   }
   if (left == 0) return;
   clear_sums();
-  multiply<1, panels>(k, step, q, 2 * b.q_step, across);
-  store_sums<1, panels>(s, group_scores);
+  multiply_tiles<1, panels>(k, step, q, 2 * b.q_step, across);
+  store_sums<1, panels>({s, tile_floats, group_scores, lanes});
 }
 
-// Sixteen or 32 values of a head, from number `d` on: sums += values × weights over a group.
+// Sixteen or 32 values of a head, from number `d` on: sums += values × weights over a group. Panels lie
+// `panel` floats apart.
 template <uint32_t lefts, uint32_t panels>
-inline void mix_some(const Group& g, uint32_t d, const uint16_t* p, float* sums, size_t step) {
-  load_sums<lefts, panels>(sums, step);
+inline void mix_some(const Group& g, uint32_t d, const uint16_t* p, float* to, size_t panel) {
+  const TileSums sums = {to, tile_floats, panel, lanes};
+  load_sums<lefts, panels>(sums);
   for (uint32_t i = 0; i < g.count; ++i, p += block_scores) {
     const uint32_t along = tiles_of(g.blocks[i].tokens, deep);
     const auto* v = static_cast<const uint16_t*>(g.blocks[i].v) + d / tile_rows * along * tile_values;
-    multiply<lefts, panels>(v, along * tile_values, p, group_scores, along);
+    multiply_tiles<lefts, panels>(v, along * tile_values, p, group_scores, along);
   }
-  store_sums<lefts, panels>(sums, step);
+  store_sums<lefts, panels>(sums);
 }
 
 // acc[panel][value][16] += values × weights
@@ -295,15 +241,6 @@ void attend_blocks(const AttendBlock* blocks, uint32_t count) {
     blocks += g.count;
     count -= g.count;
   }
-}
-
-void finish(const float* acc, const float* best, const float* total, const float* sinks, uint32_t v_size,
-            float* const* out) {
-  __m512 all = load(total);
-  if (sinks != nullptr) all = add(all, power(_mm512_fmsub_ps(load(sinks), set1(log2_e), load(best))));
-  alignas(64) float factor[attend_lanes];
-  store(factor, div(set1(1.0F), all));
-  finish_rows(acc, factor, v_size, out);
 }
 
 void enter() { configure(tile_rows); }

@@ -1,6 +1,6 @@
 #pragma once
 
-// How the eight tiles are used: 0 … 3 sums (activation block × panel), 4 and 5 activations, 6 and 7 panels.
+// The shapes of the eight tiles; product.h says what they are used for.
 #include "device/cpu/amx/amx_intrinsics.h"
 #include "device/cpu/table.h"
 

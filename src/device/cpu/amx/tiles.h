@@ -4,13 +4,12 @@
 //
 // A panel as it lies is a sequence of right-hand tiles, each 16 pairs of k × 16 weight rows in 1 KiB.
 // Activations lie in blocks of sixteen rows that are sequences of left-hand tiles, each 16 rows × 32 columns:
-// what a product reads follows each other in memory. A step of 32 along k loads four tiles for four products.
-#include "device/cpu/amx/config.h"
+// what a product reads follows each other in memory.
+#include "device/cpu/amx/product.h"
 
 namespace hearth::cpu {
 namespace {
 
-constexpr size_t tile_values = 512;  // bfloat16 numbers
 // Columns for which two panels stay in the first-level cache while the activations pass by. What limits is
 // the second level, which delivers these and the sums.
 constexpr uint32_t tile_cols = 256;
@@ -34,50 +33,15 @@ struct TileJob {
 };
 
 template <uint32_t blocks, uint32_t panels>
-inline void load_sums(const TileJob& job, size_t stride) {
-  float* below = job.y + tile_rows * job.y_stride;
-  _tile_loadd(0, job.y, stride);
-  if constexpr (panels == 2) _tile_loadd(1, job.y + panel_rows, stride);
-  if constexpr (blocks == 2) _tile_loadd(2, below, stride);
-  if constexpr (blocks == 2 && panels == 2) _tile_loadd(3, below + panel_rows, stride);
-}
-
-template <uint32_t blocks, uint32_t panels>
-inline void store_sums(const TileJob& job, size_t stride) {
-  float* below = job.y + tile_rows * job.y_stride;
-  _tile_stored(0, job.y, stride);
-  if constexpr (panels == 2) _tile_stored(1, job.y + panel_rows, stride);
-  if constexpr (blocks == 2) _tile_stored(2, below, stride);
-  if constexpr (blocks == 2 && panels == 2) _tile_stored(3, below + panel_rows, stride);
-}
-
-template <uint32_t blocks, uint32_t panels>
 void multiply(const TileJob& job) {
-  const size_t stride = job.y_stride * sizeof(float);
+  const TileSums sums = {job.y, tile_rows * job.y_stride, panel_rows, job.y_stride};
   if (job.accumulate) {
-    load_sums<blocks, panels>(job, stride);
+    load_sums<blocks, panels>(sums);
   } else {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+    clear_sums();
   }
-  const uint16_t *acts = job.acts, *panel = job.panel;
-  for (uint32_t k = 0; k < job.k; k += 32, acts += tile_values, panel += tile_values) {
-    _tile_loadd(4, acts, 64);
-    _tile_loadd(6, panel, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    if constexpr (panels == 2) {
-      _tile_loadd(7, panel + job.panel_step, 64);
-      _tile_dpbf16ps(1, 4, 7);
-    }
-    if constexpr (blocks == 2) {
-      _tile_loadd(5, acts + job.act_step, 64);
-      _tile_dpbf16ps(2, 5, 6);
-      if constexpr (panels == 2) _tile_dpbf16ps(3, 5, 7);
-    }
-  }
-  store_sums<blocks, panels>(job, stride);
+  multiply_tiles<blocks, panels>(job.acts, job.act_step, job.panel, job.panel_step, job.k / 32);
+  store_sums<blocks, panels>(sums);
 }
 
 // One or two panels with all blocks of activations.

@@ -4,7 +4,6 @@
 #include "device/cpu/avx512/vec.h"
 #include "device/cpu/avx512vnni/kernels.h"
 #include "device/cpu/avx512vnni/soften.h"
-#include "device/cpu/wide/finish.h"
 #include "device/cpu/wide/reduce.h"
 
 namespace hearth::cpu::avx512vnni {
@@ -202,15 +201,6 @@ void attend_block(const AttendBlock& b) {
 
 void attend_blocks(const AttendBlock* blocks, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) attend_block(blocks[i]);
-}
-
-void finish(const float* acc, const float* best, const float* total, const float* sinks, uint32_t v_size,
-            float* const* out) {
-  __m512 all = load(total);
-  if (sinks != nullptr) all = add(all, power(_mm512_fmsub_ps(load(sinks), set1(log2_e), load(best))));
-  alignas(64) float factor[attend_lanes];
-  store(factor, div(set1(1.0F), all));
-  finish_rows(acc, factor, v_size, out);
 }
 
 }  // namespace

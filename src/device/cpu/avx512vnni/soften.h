@@ -3,6 +3,7 @@
 // What kernels of attention share whose lanes are queries and whose scores count in powers of two. Include
 // avx512/vec.h first.
 #include "device/cpu/table.h"
+#include "device/cpu/wide/finish.h"
 
 namespace hearth::cpu {
 namespace {
@@ -72,6 +73,15 @@ struct Softening {
     return max(even, odd);
   }
 };
+
+void finish(const float* acc, const float* best, const float* total, const float* sinks, uint32_t v_size,
+            float* const* out) {
+  __m512 all = load(total);
+  if (sinks != nullptr) all = add(all, power(_mm512_fmsub_ps(load(sinks), set1(log2_e), load(best))));
+  alignas(64) float factor[attend_lanes];
+  store(factor, div(set1(1.0F), all));
+  finish_rows(acc, factor, v_size, out);
+}
 
 }  // namespace
 }  // namespace hearth::cpu
