@@ -10,6 +10,7 @@ namespace hearth {
 template <class Tag, class T = uint32_t>
 struct Id {
   T value{};
+  // NOLINTNEXTLINE(modernize-use-nullptr): Clang 14 takes the 0 of a comparison for a pointer.
   friend auto operator<=>(const Id&, const Id&) = default;
 };
 

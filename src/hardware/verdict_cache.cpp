@@ -177,6 +177,12 @@ std::optional<UnfinishedAttempt> VerdictCache::forbidding(const std::string& bac
   return found;
 }
 
+VerdictCache::Begun VerdictCache::made(const fs::path& file, int descriptor) {
+  Begun begun;
+  begun.attempt = std::make_unique<Attempt>(file, descriptor);
+  return begun;
+}
+
 VerdictCache::Begun VerdictCache::begin(const std::string& backend, const std::string& key,
                                         const std::string& what, bool again,
                                         std::vector<std::string>& notes) const {
@@ -189,7 +195,7 @@ VerdictCache::Begun VerdictCache::begin(const std::string& backend, const std::s
     notes.push_back(
         fmt::format("{} cannot be written ({}): a device that takes the machine down would be tried again",
                     file.string(), std::strerror(errno)));
-    return {std::make_unique<Attempt>(fs::path(), -1), {}, false};
+    return made({}, -1);
   }
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     ::close(descriptor);
@@ -208,7 +214,7 @@ VerdictCache::Begun VerdictCache::begin(const std::string& backend, const std::s
   if (!write_all(descriptor, json::serialize(record) + "\n"))
     notes.push_back(fmt::format("{} cannot be written: {}", file.string(), std::strerror(errno)));
   sync_folder(folder_);
-  return {std::make_unique<Attempt>(file, descriptor), {}, false};
+  return made(file, descriptor);
 }
 
 VerdictCache::Attempt::~Attempt() {

@@ -81,6 +81,7 @@ class VerdictCache {
   const std::filesystem::path& folder() const noexcept { return folder_; }
 
  private:
+  static Begun made(const std::filesystem::path& file, int descriptor);  // -1: nothing is written of it
   std::filesystem::path file_of(const std::string& backend, const std::string& key,
                                 const char* extension) const;
 

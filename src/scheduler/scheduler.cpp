@@ -56,10 +56,10 @@ class Scheduler::Impl {
   WorkerPool pool_;
 };
 
-Scheduler::Scheduler(boost::asio::any_io_executor executor, SchedulerPolicy policy)
+Scheduler::Scheduler(const boost::asio::any_io_executor& executor, const SchedulerPolicy& policy)
     : Scheduler(executor, policy, std::make_unique<ProcessFactory>(executor)) {}
 
-Scheduler::Scheduler(boost::asio::any_io_executor executor, SchedulerPolicy policy,
+Scheduler::Scheduler(const boost::asio::any_io_executor& executor, const SchedulerPolicy& policy,
                      std::unique_ptr<WorkerFactory> factory)
     : impl_(std::make_unique<Impl>(executor, policy, std::move(factory))) {}
 

@@ -68,8 +68,8 @@ struct SchedulerPolicy {
 class Scheduler {
  public:
   // Workers are children of this program in the role `internal-worker`, or what `factory` starts.
-  Scheduler(boost::asio::any_io_executor executor, SchedulerPolicy policy);
-  Scheduler(boost::asio::any_io_executor executor, SchedulerPolicy policy,
+  Scheduler(const boost::asio::any_io_executor& executor, const SchedulerPolicy& policy);
+  Scheduler(const boost::asio::any_io_executor& executor, const SchedulerPolicy& policy,
             std::unique_ptr<WorkerFactory> factory);
   // Kills all workers and waits for them. Sinks that have not got their final piece are not called any more:
   // shut_down() is the polite way.

@@ -27,6 +27,7 @@ class Digest {
   std::string file_name() const { return "sha256-" + hex_; }  // as below `blobs`
   std::string brief() const { return hex_.substr(0, 12); }    // as in lists and progress
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): Clang 14 takes the 0 of a comparison for a pointer.
   friend auto operator<=>(const Digest&, const Digest&) = default;
 
  private:

@@ -11,7 +11,7 @@ namespace hearth {
 // A file on a server, of which only the beginning is read.
 class RemoteFile {
  public:
-  RemoteFile(std::shared_ptr<BlobSource> source, DownloadOptions options);
+  RemoteFile(std::shared_ptr<BlobSource> source, const DownloadOptions& options);
   RemoteFile(RemoteFile&&) noexcept;
   ~RemoteFile();
 

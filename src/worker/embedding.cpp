@@ -57,7 +57,7 @@ class Embedding final : public Work {
         text.vector.assign(values.begin(), values.end());
       };
       try {
-        text.sequence = sequences.begin(std::move(task)).id;
+        text.sequence = sequences.begin(task).id;
       } catch (const Error& e) {
         if (e.code == Code::busy && std::any_of(texts_.begin(), texts_.end(), is_running)) return;
         throw;

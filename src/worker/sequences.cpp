@@ -57,7 +57,7 @@ SeqId Sequences::join(const Match& match, const Task& task) {
   return match.id;
 }
 
-Sequences::Begun Sequences::begin(Task task) {
+Sequences::Begun Sequences::begin(const Task& task) {
   for (;;) {
     const Match match = longest_match(task.tokens);
     try {

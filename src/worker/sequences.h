@@ -20,7 +20,7 @@ class Sequences {
   };
   // Starts a task whose tokens are the whole prompt. Throws Error(busy) where the pages are held by running
   // requests.
-  Begun begin(Task task);
+  Begun begin(const Task& task);
   // Goes on with the first `keep` tokens of a sequence that has ended, and the task's behind them.
   void cut(SeqId id, uint32_t keep, Task task);
   // A request is over: its sequence is kept for the next one.

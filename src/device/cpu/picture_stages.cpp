@@ -115,7 +115,7 @@ class ResampleStage final : public Stage {
       Slice& slice = step.slices[s];
       const bool is_exact = slice.first_row + slice.rows <= step.exact_rows;
       slice.first_row = rows;
-      slice.rows /= f * f;
+      slice.rows = slice.rows / f / f;
       step.pictures[s].down /= f;
       step.pictures[s].across /= f;
       rows += slice.rows;

@@ -81,7 +81,7 @@ Awaitable<std::optional<Event>> next_event(House& house, Exchange& exchange, Cal
     if (bytes.empty()) break;
     if (!exchange.answered()) {
       co_await exchange.begin(call.reply->content_type());
-      bytes = call.reply->open() + bytes;
+      bytes.insert(0, call.reply->open());
     }
     co_await exchange.write(bytes);
   }

@@ -60,7 +60,7 @@ Awaitable<void> stream_statuses(House& house, Exchange& exchange, bool stream, W
 
 std::string model_field(const Json& body) {
   const auto model = fields::text(body, "model");
-  const std::string name = model && !model->empty() ? *model : fields::text(body, "name").value_or("");
+  std::string name = model && !model->empty() ? *model : fields::text(body, "name").value_or("");
   if (name.empty()) throw Error(Code::bad_request, "model is required", "name a model");
   return name;
 }

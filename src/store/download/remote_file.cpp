@@ -56,7 +56,7 @@ struct RemoteFile::State {
   }
 };
 
-RemoteFile::RemoteFile(std::shared_ptr<BlobSource> source, DownloadOptions options)
+RemoteFile::RemoteFile(std::shared_ptr<BlobSource> source, const DownloadOptions& options)
     : state_(new State{std::move(source), HttpClient(http_options(options)), {}, {}}) {}
 
 RemoteFile::RemoteFile(RemoteFile&&) noexcept = default;

@@ -147,6 +147,7 @@ class CallRules {
   // One call of any of the tools, from behind the opening tag to its closing tag.
   NodeId call(const std::vector<Tool>& tools) {
     std::vector<NodeId> ways;
+    ways.reserve(tools.size());
     for (const Tool& tool : tools) ways.push_back(body(tool));
     NodeId one = tree_.rule("call", tree_.choice(std::move(ways)));
     const bool lists = format_.calls == CallStyle::tagged && format_.call_close.empty();

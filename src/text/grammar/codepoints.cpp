@@ -50,7 +50,7 @@ void aligned(CodepointRange range, const std::function<void(std::span<const Byte
 
 }  // namespace
 
-CodepointSet::CodepointSet(std::vector<CodepointRange> ranges) {
+CodepointSet::CodepointSet(const std::vector<CodepointRange>& ranges) {
   std::vector<CodepointRange> parts;
   for (CodepointRange r : ranges) {
     r.last = std::min(r.last, highest);
@@ -85,7 +85,7 @@ CodepointSet CodepointSet::inverted() const {
     next = r.last + 1;
   }
   if (next <= highest) gaps.push_back({next, highest});
-  return CodepointSet(std::move(gaps));
+  return CodepointSet(gaps);
 }
 
 CodepointSet CodepointSet::intersected(const CodepointSet& other) const {
@@ -96,7 +96,7 @@ CodepointSet CodepointSet::intersected(const CodepointSet& other) const {
       common.push_back({std::max(a.first, b.first), std::min(a.last, b.last)});
     a.last < b.last ? ++i : ++j;
   }
-  return CodepointSet(std::move(common));
+  return CodepointSet(common);
 }
 
 CodepointSet CodepointSet::minus(const CodepointSet& other) const { return intersected(other.inverted()); }
@@ -104,7 +104,7 @@ CodepointSet CodepointSet::minus(const CodepointSet& other) const { return inter
 CodepointSet CodepointSet::joined(const CodepointSet& other) const {
   std::vector<CodepointRange> both = ranges_;
   both.insert(both.end(), other.ranges_.begin(), other.ranges_.end());
-  return CodepointSet(std::move(both));
+  return CodepointSet(both);
 }
 
 void utf8_sequences(CodepointRange range, const std::function<void(std::span<const ByteRange>)>& emit) {

@@ -23,7 +23,7 @@ class CodepointSet {
  public:
   CodepointSet() = default;
   // Ranges in any order; surrogates and what lies above 10FFFF are dropped.
-  explicit CodepointSet(std::vector<CodepointRange> ranges);
+  explicit CodepointSet(const std::vector<CodepointRange>& ranges);
   static CodepointSet all();
   static CodepointSet of(char32_t codepoint) { return CodepointSet({{codepoint, codepoint}}); }
 

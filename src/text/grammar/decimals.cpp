@@ -55,6 +55,7 @@ class Digits {
     size_t length = 0;  // digits before the point
     size_t used = 0;    // digits so far, before the point or (behind) behind it
     bool behind = false, tight_low = false, tight_high = false;
+    // NOLINTNEXTLINE(modernize-use-nullptr): Clang 14 takes the 0 of a comparison for a pointer.
     auto operator<=>(const State&) const = default;
   };
 

@@ -1,5 +1,7 @@
 #include "text/grammar/formats.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <unordered_map>
 
@@ -27,8 +29,8 @@ std::string ipv6() {
   for (int before = 0; before <= 6; ++before) {
     // `before` groups, "::", up to 7 - before groups more.
     std::string front;
-    if (before > 0) front = "(?:" + hex4 + ":){" + std::to_string(before - 1) + "}" + hex4;
-    ways += "|" + front + "::" + hex4 + "(?::" + hex4 + "){0," + std::to_string(6 - before) + "}";
+    if (before > 0) front = fmt::format("(?:{}:){{{}}}{}", hex4, before - 1, hex4);
+    ways += fmt::format("|{}::{}(?::{}){{0,{}}}", front, hex4, hex4, 6 - before);
     if (before > 0) ways += "|" + front + "::";
   }
   ways += "|(?:" + hex4 + ":){6}" + hex4 + "::";
@@ -88,7 +90,7 @@ std::unordered_map<std::string_view, std::string> table() {
        {"password", "binary", "path", "file-path", "directory-path", "textarea", "markdown"})
     patterns[described] = "";
   for (auto& [name, pattern] : patterns)
-    if (!pattern.empty()) pattern = "^" + std::string("(?:") + pattern + ")$";
+    if (!pattern.empty()) pattern = fmt::format("^(?:{})$", pattern);
   return patterns;
 }
 

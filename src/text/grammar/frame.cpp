@@ -20,6 +20,7 @@ Search search(Tree& tree, std::string_view marker) {
   while (!marker.empty()) points.push_back(take_codepoint(marker));
   const auto end = static_cast<uint32_t>(points.size());
   std::vector<CodepointRange> letters;
+  letters.reserve(points.size());
   for (const char32_t c : points) letters.push_back({c, c});
   const CodepointSet alphabet(letters);
   std::vector<uint32_t> fallback(end, 0);

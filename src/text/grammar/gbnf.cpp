@@ -253,7 +253,7 @@ class Parser {
       ranges.push_back({first, last});
     }
     ++at_;
-    CodepointSet set(std::move(ranges));
+    CodepointSet set(ranges);
     if (negated) set = set.inverted();
     if (set.empty()) fail(start, "a class of no characters", "name the characters it allows");
     return tree_.set(std::move(set));

@@ -57,9 +57,7 @@ NodeId JsonRules::string() {
 NodeId JsonRules::any_character() {
   const CodepointSet raw = CodepointSet({{0x20, 0x10FFFF}}).minus(CodepointSet({{'"', '"'}, {'\\', '\\'}}));
   const NodeId hex = tree_.set(hex_digits());
-  const auto set = [&](std::vector<CodepointRange> ranges) {
-    return tree_.set(CodepointSet(std::move(ranges)));
-  };
+  const auto set = [&](const std::vector<CodepointRange>& ranges) { return tree_.set(CodepointSet(ranges)); };
   // \uXXXX: no half of a surrogate pair alone.
   const NodeId d = set({{'d', 'd'}, {'D', 'D'}});
   const NodeId plain = tree_.sequence(

@@ -9,6 +9,7 @@ namespace hearth::grammar {
 // Two numbers: a state and the stack below it.
 struct Pair {
   uint32_t state = 0, stack = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): Clang 14 takes the 0 of a comparison for a pointer.
   friend auto operator<=>(const Pair&, const Pair&) = default;
 };
 

@@ -121,6 +121,7 @@ NodeId with_length(Tree& tree, NodeId node, uint32_t min, uint32_t max, const Ch
   std::unordered_map<const CodepointSet*, std::vector<size_t>> by_set;
   for (size_t i = 0; i < found.size(); ++i) by_set[std::get<1>(found[i])].push_back(i);
   std::vector<std::pair<CodepointSet, std::vector<size_t>>> sets;  // copies: making nodes moves the old ones
+  sets.reserve(by_set.size());
   for (const auto& [set, edges] : by_set) sets.emplace_back(*set, edges);
   std::vector<GraphEdge> edges(found.size());
   for (const auto& [set, places] : sets) {

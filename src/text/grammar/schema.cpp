@@ -164,6 +164,7 @@ Tree SchemaCompiler::compile() {
 
 Tree SchemaCompiler::join(const std::vector<Place>& places, const Join& put_together) {
   std::vector<NodeId> parts;
+  parts.reserve(places.size());
   for (const Place& place : places) parts.push_back(reference(place, "#"));
   compile_waiting();
   tree_.root = tree_.declare("answer");
@@ -209,6 +210,7 @@ NodeId SchemaCompiler::keywords(const json::object& schema, const Place& place, 
   const std::vector<std::string> types = types_of(schema, place);
   if (types.empty()) return rules_.value();
   std::vector<NodeId> ways;
+  ways.reserve(types.size());
   for (const std::string& type : types) ways.push_back(of_type(schema, type, place, depth));
   return tree_.choice(std::move(ways));
 }

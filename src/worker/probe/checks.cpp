@@ -171,8 +171,8 @@ std::string check_attention(const OpenDevice& open, AttentionVariant variant) {
                vs = times(input, wv, width, 0, rows);
   const auto prompt = trial.step(0, prompt_rows, false);
   for (const uint32_t row : {0U, 1U, 31U, 32U, 47U, 63U}) {
-    const std::string wrong = compare(prompt.subspan(size_t{row} * y.cols, y.cols),
-                                      attend_row(qs, ks, vs, row, attend), y.cols, row);
+    std::string wrong = compare(prompt.subspan(size_t{row} * y.cols, y.cols),
+                                attend_row(qs, ks, vs, row, attend), y.cols, row);
     if (!wrong.empty()) return wrong;
   }
   return compare(trial.step(prompt_rows, 1, true), attend_row(qs, ks, vs, prompt_rows, attend), y.cols,

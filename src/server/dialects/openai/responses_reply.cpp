@@ -109,7 +109,7 @@ class ResponsesReply final : public Reply {
     json::object data = place();
     data["content_index"] = 0;
     data["part"] = part();
-    return out + event("response.content_part.added", std::move(data));
+    return out + event("response.content_part.added", data);
   }
 
   std::string end() {
@@ -119,15 +119,15 @@ class ResponsesReply final : public Reply {
     if (kind_ == reasoning) {
       data["summary_index"] = 0;
       data["text"] = text_;
-      out += event("response.reasoning_summary_text.done", std::move(data));
+      out += event("response.reasoning_summary_text.done", data);
     } else {
       data["content_index"] = 0;
       json::object whole = data;
       whole["part"] = part();
       data["text"] = text_;
       data["logprobs"] = json::array();
-      out += event("response.output_text.done", std::move(data));
-      out += event("response.content_part.done", std::move(whole));
+      out += event("response.output_text.done", data);
+      out += event("response.content_part.done", whole);
     }
     const json::object done = item(true);
     out += event("response.output_item.done", {{"output_index", output_.size()}, {"item", done}});
@@ -145,7 +145,7 @@ class ResponsesReply final : public Reply {
     data["content_index"] = 0;
     data["delta"] = p.text;
     data["logprobs"] = json::array();
-    return out + event("response.output_text.delta", std::move(data));
+    return out + event("response.output_text.delta", data);
   }
   std::string take(const from_child::Thinking& p) {
     std::string out = begin(reasoning);
@@ -153,7 +153,7 @@ class ResponsesReply final : public Reply {
     json::object data = place();
     data["summary_index"] = 0;
     data["delta"] = p.text;
-    return out + event("response.reasoning_summary_text.delta", std::move(data));
+    return out + event("response.reasoning_summary_text.delta", data);
   }
   std::string take(const from_child::Called& p) {
     std::string out = end();
@@ -170,8 +170,8 @@ class ResponsesReply final : public Reply {
     whole["arguments"] = arguments;
     whole["name"] = p.call.name;
     out += event("response.output_item.added", {{"output_index", output_.size()}, {"item", started}});
-    out += event("response.function_call_arguments.delta", std::move(delta));
-    out += event("response.function_call_arguments.done", std::move(whole));
+    out += event("response.function_call_arguments.delta", delta);
+    out += event("response.function_call_arguments.done", whole);
     out += event("response.output_item.done", {{"output_index", output_.size()}, {"item", done}});
     output_.push_back(std::move(done));
     return out;

@@ -21,7 +21,9 @@ class Given {
   bool set(size_t index) const { return has(index) && !values_[index]->is_none(); }
   const Value& operator[](size_t index) const { return *values_[index]; }
 
-  Value value(size_t index, Value fallback = {}) const { return has(index) ? *values_[index] : fallback; }
+  Value value(size_t index, const Value& fallback = {}) const {
+    return has(index) ? *values_[index] : fallback;
+  }
   bool flag(size_t index, bool fallback) const { return has(index) ? truth(*values_[index]) : fallback; }
   int64_t integer(size_t index, int64_t fallback) const;  // none is the fallback too
   const Text& text(size_t index) const;                   // must be given
