@@ -171,6 +171,11 @@ function(hearth_layer_tests name private)
   endif()
   hearth_test_support()
   add_executable(${name}_tests ${tests})
+  foreach(test IN LISTS tests)  # the emulation of a set needs another one
+    if(test MATCHES "_(avx[0-9a-z]+)\\.cpp$")
+      set_source_files_properties(${test} PROPERTIES COMPILE_OPTIONS "${isa_flags_${CMAKE_MATCH_1}}" SKIP_PRECOMPILE_HEADERS ON)
+    endif()
+  endforeach()
   # A layer's tests may look at its private headers, and at no other layer's.
   target_include_directories(${name}_tests PRIVATE ${private})
   target_link_libraries(${name}_tests PRIVATE hearth_${name} hearth_test_support hearth_flags GTest::gtest_main)

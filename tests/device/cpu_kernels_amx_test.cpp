@@ -47,9 +47,9 @@ TEST(CpuKernelsAmx, EmulatedTilesMultiplyAllShapes) {
 
 TEST(CpuKernelsAmx, LeaveGivesTheTilesBack) {
   cpu::enter();
-  EXPECT_TRUE(cpu::tiles.configured);
+  EXPECT_TRUE(cpu::emulated_tiles.configured);
   cpu::leave();
-  EXPECT_FALSE(cpu::tiles.configured);
+  EXPECT_FALSE(cpu::emulated_tiles.configured);
 }
 
 TEST(CpuKernelsAmx, NativeTilesAreTestedWhereTheProcessorHasThem) {

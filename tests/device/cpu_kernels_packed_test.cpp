@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "amx_emulated.h"
 #include "cpu_kernels.h"
 #include "device/cpu/packer.h"
 
@@ -100,14 +101,18 @@ TEST(PackedRounding, SumsAreThoseOfTheIntegers) {
 }
 
 struct Case {
-  const cpu::CpuTable* table;
+  std::string_view set;
   const cpu::PackedKernels* kernels;
 };
 
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const cpu::CpuTable* table : runnable_sets()) {
-    for (uint32_t i = 0; i < table->packed_count; ++i) all.push_back({table, &table->packed[i]});
+    for (uint32_t i = 0; i < table->packed_count; ++i) all.push_back({table->name, &table->packed[i]});
+  }
+  if (cpu_features().avx512vnni) {
+    for (const cpu::PackedKernels& kernels : cpu::amx_emulated::packed)
+      all.push_back({"amx (emulated)", &kernels});
   }
   return all;
 }
@@ -139,21 +144,28 @@ Weights weights_of(const TypeInfo& type, uint32_t rows, uint32_t cols, std::mt19
   return w;
 }
 
+void pack(const PackedForm& form, const Weights& w, uint32_t rows, uint32_t cols, std::byte* to) {
+  for (uint32_t r = 0; r < rows; r += cpu::strip_rows, to += cpu::strip_bytes(form, cols)) {
+    const uint32_t some = std::min(cpu::strip_rows, rows - r);
+    cpu::pack_strip(form, w.blocks.data() + r * w.row_bytes, w.row_bytes, some, cols, to);
+  }
+}
+
+void round_rows(const Case& c, uint32_t cols, uint32_t count, std::mt19937& random, std::byte* to) {
+  for (uint32_t m = 0; m < count; ++m, to += integer_row(cols).bytes)
+    rounding()(random_row(cols, random).data(), cols, c.kernels->together, to);
+}
+
 void expect_product(const Case& c, uint32_t rows, uint32_t cols, uint32_t count) {
   std::mt19937 random(rows * 31 + cols + count);
   const TypeInfo& type = *find_type(c.kernels->type);
-  const PackedForm& form = *cpu::packed_form(c.kernels->type);
   const Weights w = weights_of(type, rows, cols, random);
-  const size_t strip = cpu::strip_bytes(form, cols);
+  const PackedForm& form = *cpu::packed_form(c.kernels->type);
   Guarded<std::byte> packed(cpu::packed_bytes(form, rows, cols));
-  for (uint32_t r = 0; r < rows; r += cpu::strip_rows) {
-    cpu::pack_strip(form, w.blocks.data() + r * w.row_bytes, w.row_bytes, std::min(cpu::strip_rows, rows - r),
-                    cols, packed.data() + r / cpu::strip_rows * strip);
-  }
+  pack(form, w, rows, cols, packed.data());
   const size_t x_bytes = integer_row(cols).bytes;
   Guarded<std::byte> x(count * x_bytes);
-  for (uint32_t m = 0; m < count; ++m)
-    rounding()(random_row(cols, random).data(), cols, c.kernels->together, x.data() + m * x_bytes);
+  round_rows(c, cols, count, random, x.data());
   Guarded<float> y(size_t{count} * rows);
   c.kernels->product(packed.data(), rows, cols, x.data(), count, y.data(), rows);
   for (uint32_t m = 0; m < count; ++m) {
@@ -168,7 +180,7 @@ void expect_product(const Case& c, uint32_t rows, uint32_t cols, uint32_t count)
       // Affine types add and take off their minima apart: the parts are larger than the terms.
       ASSERT_NEAR(static_cast<double>(y[size_t{m} * rows + r]), wanted,
                   (cols / 8 + 60) * unit * magnitude * 4)
-          << c.table->name << " " << type.name << " row " << r << " activation " << m;
+          << c.set << " " << type.name << " row " << r << " activation " << m;
     }
   }
 }
@@ -181,6 +193,31 @@ TEST(PackedProducts, OfAllTypesAndShapes) {
     }
     for (const uint32_t count : {2U, 3U, 4U, 7U, 8U, 12U, 16U, 31U, 33U, 70U})
       expect_product(c, 20, 2 * block, count);
+  }
+}
+
+// Texts of one sequence do not depend on the others of a step, to the bit.
+TEST(PackedProducts, OfARowDoNotDependOnTheOthers) {
+  constexpr uint32_t rows = 40, count = 23;
+  for (const Case& c : cases()) {
+    const PackedForm& form = *cpu::packed_form(c.kernels->type);
+    const uint32_t cols = 3 * form.block;
+    std::mt19937 random(c.kernels->type);
+    const Weights w = weights_of(*find_type(c.kernels->type), rows, cols, random);
+    const size_t x_bytes = integer_row(cols).bytes;
+    Guarded<std::byte> packed(cpu::packed_bytes(form, rows, cols)), x(count * x_bytes);
+    pack(form, w, rows, cols, packed.data());
+    round_rows(c, cols, count, random, x.data());
+    std::vector<float> alone(size_t{count} * rows);
+    for (uint32_t m = 0; m < count; ++m) {
+      c.kernels->product(packed.data(), rows, cols, x.data() + m * x_bytes, 1, alone.data() + m * rows, rows);
+    }
+    for (const uint32_t some : {2U, 3U, 4U, 5U, 8U, 15U, 16U, 17U, 23U}) {
+      Guarded<float> y(size_t{some} * rows);
+      c.kernels->product(packed.data(), rows, cols, x.data(), some, y.data(), rows);
+      EXPECT_TRUE(std::equal(y.data(), y.data() + size_t{some} * rows, alone.begin()))
+          << c.set << " " << find_type(c.kernels->type)->name << ", " << some << " rows";
+    }
   }
 }
 

@@ -23,5 +23,16 @@ inline void configure(uint32_t m) {
   _tile_loadconfig(config);
 }
 
+// The configuration that there is, if any, and its return: within the stages of a prompt tiles have another.
+// No destructor does it, which would need the tables of exceptions.
+struct KeptConfig {
+  alignas(64) uint8_t bytes[64];
+};
+inline void keep_config(KeptConfig& kept) {
+  _tile_storeconfig(kept.bytes);
+  __asm__ volatile("" ::"r"(kept.bytes) : "memory");  // for GCC 12, as above
+}
+inline void restore_config(const KeptConfig& kept) { _tile_loadconfig(kept.bytes); }
+
 }  // namespace
 }  // namespace hearth::cpu

@@ -1,7 +1,7 @@
 #pragma once
 
 // Products of types with groups in blocks of 256 columns, where the activations have one scale per block: all
-// of a block are sums of integers, and floats only where groups meet their scales.
+// of a block are sums of integers, and floats at most where groups meet their scales.
 //   Σ weight · x = x scale · (block scale · Σ scale · Σ level · x − offset scale · Σ offset · Σ x)
 // with offset = minimum (affine types), or scale and bias.
 #include "device/cpu/avx512vnni/multiply.h"
@@ -29,6 +29,12 @@ struct Block {
     if constexpr (form.scales == Scales::grouped) return signed_bytes(p);
     if constexpr (form.scales == Scales::grouped_affine) return unsigned_bytes(p);
     return small_floats(_mm_and_si128(bytes(p), _mm_set1_epi8(15)));
+  }
+  __m512i whole_scale(size_t g) const {
+    const uint8_t* p = group + g * group_scale_bytes(form.scales);
+    if constexpr (form.scales == Scales::grouped) return _mm512_cvtepi8_epi32(bytes(p));
+    if constexpr (form.scales == Scales::grouped_affine) return _mm512_cvtepu8_epi32(bytes(p));
+    return _mm512_cvtepu8_epi32(_mm_and_si128(bytes(p), _mm_set1_epi8(15)));
   }
   // Offsets of the groups g and g + 1, side by side in the halves of a lane.
   __m512i offsets(size_t g) const {
@@ -82,55 +88,100 @@ struct OpenBlock {
   __m512 offset_scale() const { return of_offsets; }
 };
 
+// How the sums of groups meet their scales: as floats, or as whole numbers, which is exact in any order.
+struct FloatSums {
+  using Part = __m512;
+  static Part none() { return _mm512_setzero_ps(); }
+  template <class AnyBlock>
+  static __m512 scale(const AnyBlock& block, size_t g) {
+    return block.scale(g);
+  }
+  static Part add(Part part, __m512i sum, __m512 scale) {
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, part);
+  }
+  static __m512 total(Part part) { return part; }
+};
+struct WholeSums {
+  using Part = __m512i;
+  static Part none() { return _mm512_setzero_si512(); }
+  template <class AnyBlock>
+  static __m512i scale(const AnyBlock& block, size_t g) {
+    return block.whole_scale(g);
+  }
+  static Part add(Part part, __m512i sum, __m512i scale) {
+    return _mm512_add_epi32(part, _mm512_mullo_epi32(sum, scale));
+  }
+  static __m512 total(Part part) { return _mm512_cvtepi32_ps(part); }
+};
+
 // part[m] += scale · Σ level · x over a group of columns at `x`.
-template <PackedForm form, uint32_t count>
-inline void add_levels(const __m512i* q, const uint8_t* x, size_t x_bytes, __m512 scale,
-                       __m512 (&part)[count]) {
+template <PackedForm form, uint32_t count, class Sums, class Scale>
+inline void add_levels(const __m512i* q, const uint8_t* x, size_t x_bytes, Scale scale,
+                       typename Sums::Part (&part)[count]) {
   __m512i sum[count];
   for (__m512i& s : sum) s = _mm512_setzero_si512();
   for (size_t j = 0; j < form.group / 4; ++j) {
     for (size_t m = 0; m < count; ++m)
       sum[m] = _mm512_dpbusd_epi32(sum[m], q[j], four_columns(x + m * x_bytes + 4 * j));
   }
-  for (size_t m = 0; m < count; ++m) part[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[m]), scale, part[m]);
+  for (size_t m = 0; m < count; ++m) part[m] = Sums::add(part[m], sum[m], scale);
 }
 
+// Where an activation row has the sums of the groups from column k on.
+template <PackedForm form>
+inline size_t short_sums_at(IntegerRow row, size_t k) {
+  return form.group == 16 ? row.short_sum16 + k / 8 : row.short_sum32 + k / 16;
+}
+
+// What becomes of a block's sums.
+template <PackedForm form>
+struct BlockEnd {
+  __m512 of_block, of_offsets;
+
+  template <class AnyBlock>
+  explicit BlockEnd(const AnyBlock& block)
+      : of_block(block.block_scale()), of_offsets(block.offset_scale()) {}
+
+  void add(__m512 sum, __m512i offsets, __m512 x_scale, float* acc) const {
+    __m512 v = _mm512_mul_ps(sum, of_block);
+    v = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(offsets), of_offsets, v);
+    _mm512_store_ps(acc, _mm512_fmadd_ps(v, x_scale, _mm512_load_ps(acc)));
+  }
+};
+
 // acc[m·16] += the block at column k with `count` activation rows. `each` is called for every 32 columns.
-template <PackedForm form, uint32_t count, class AnyBlock, class Each>
+template <PackedForm form, uint32_t count, class Sums, class AnyBlock, class Each>
 inline void add_block(const AnyBlock& block, const uint8_t* x, size_t x_bytes, IntegerRow row, size_t k,
                       float* acc, Each each) {
   constexpr size_t groups = form.block / form.group, per_columns = 32 / form.group;
-  __m512 part[count];
-  for (__m512& p : part) p = _mm512_setzero_ps();
+  typename Sums::Part part[count];
+  for (auto& p : part) p = Sums::none();
   for (size_t c = 0; c < form.block / 32; ++c) {
     each();
     __m512i q[8];
     block.quads(c, q);
     for (size_t g = 0; g < per_columns; ++g) {
       const uint8_t* at = x + k + 32 * c + g * form.group;
-      add_levels<form, count>(q + g * form.group / 4, at, x_bytes, block.scale(c * per_columns + g), part);
+      add_levels<form, count, Sums>(q + g * form.group / 4, at, x_bytes,
+                                    Sums::scale(block, c * per_columns + g), part);
     }
   }
   __m512i taken[count];
   for (__m512i& t : taken) t = _mm512_setzero_si512();
-  const uint8_t* sums = x + (form.group == 16 ? row.short_sum16 + k / 8 : row.short_sum32 + k / 16);
+  const uint8_t* sums = x + short_sums_at<form>(row, k);
   for (size_t g = 0; g < groups; g += 2) {
     const __m512i offsets = block.offsets(g);
     for (size_t m = 0; m < count; ++m)
       taken[m] = _mm512_dpwssd_epi32(taken[m], offsets, four_columns(sums + m * x_bytes + 2 * g));
   }
-  const __m512 block_scale = block.block_scale(), offset_scale = block.offset_scale();
-  for (size_t m = 0; m < count; ++m) {
-    __m512 v = _mm512_mul_ps(part[m], block_scale);
-    v = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(taken[m]), offset_scale, v);
-    const __m512 x_scale = one_float(x + m * x_bytes + row.scale + k / 8);
-    float* to = acc + m * strip_rows;
-    _mm512_store_ps(to, _mm512_fmadd_ps(v, x_scale, _mm512_load_ps(to)));
-  }
+  const BlockEnd<form> end(block);
+  for (size_t m = 0; m < count; ++m)
+    end.add(Sums::total(part[m]), taken[m], one_float(x + m * x_bytes + row.scale + k / 8),
+            acc + m * strip_rows);
 }
 
 // One strip with `count` activation rows.
-template <PackedForm form, uint32_t count>
+template <PackedForm form, uint32_t count, class Sums = FloatSums>
 void multiply_blocks(const Job& job, size_t next) {
   const IntegerRow row = integer_row(job.cols);
   Ahead ahead(job, next);
@@ -138,8 +189,8 @@ void multiply_blocks(const Job& job, size_t next) {
   alignas(64) float acc[count * strip_rows];
   for (size_t m = 0; m < count; ++m) _mm512_store_ps(acc + m * strip_rows, _mm512_setzero_ps());
   for (size_t k = 0; k < job.cols; k += form.block)
-    add_block<form, count>(Block<form>(job.strip, job.cols, k), job.x, job.x_bytes, row, k, acc,
-                           [&] { ahead.ask(); });
+    add_block<form, count, Sums>(Block<form>(job.strip, job.cols, k), job.x, job.x_bytes, row, k, acc,
+                                 [&] { ahead.ask(); });
   for (size_t m = 0; m < count; ++m)
     _mm512_mask_storeu_ps(job.y + m * job.y_stride, real_rows(job), _mm512_load_ps(acc + m * strip_rows));
 }
@@ -163,8 +214,8 @@ void multiply_many(const Job& job, uint32_t count) {
     for (uint32_t s = 0; s < strips; ++s) {
       open.open(Block<form>(job.strip + s * bytes, job.cols, k));
       for (uint32_t m = 0; m < count; m += 8)
-        add_block<form, 8>(open, job.x + m * job.x_bytes, job.x_bytes, row, k, acc[s] + m * strip_rows,
-                           [] {});
+        add_block<form, 8, FloatSums>(open, job.x + m * job.x_bytes, job.x_bytes, row, k,
+                                      acc[s] + m * strip_rows, [] {});
     }
   }
   for (uint32_t s = 0; s < strips; ++s) {
