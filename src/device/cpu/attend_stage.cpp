@@ -17,29 +17,48 @@ class AttendStage final : public Stage {
   explicit AttendStage(const Attend& o) : op_(o) {}
 
   void run(Step& step, uint32_t thread) const override {
-    const uint32_t threads = step.device->team().size();
-    const uint32_t group = op_.heads.q_heads / op_.heads.kv_heads;
-    const uint32_t block = std::max(1U, most_queries / group), some = heads_of_unit(step);
-    uint32_t unit = 0;
-    for (uint32_t s = 0; s < step.inputs.slices.size(); ++s) {
-      const Slice& slice = step.inputs.slices[s];
-      const uint32_t rows = op_.two_pass ? slice.rows : exact_rows_of(step, slice);
-      for (uint32_t r = 0; r < rows; r += block) {
-        for (uint32_t h = 0; h < op_.heads.kv_heads; ++h) {
-          // Later blocks see more: dealing them out in turn keeps the threads level.
-          for (uint32_t g = 0; g < group; g += some, ++unit) {
-            if (unit % threads != thread) continue;
-            attend(step, thread, s,
-                   {r, std::min(block, rows - r), h, h * group + g, std::min(some, group - g)});
-          }
-        }
+    const Units units = units_of(step);
+    uint32_t total = 0;
+    for (const Slice& slice : step.inputs.slices) total += units.of(rows_of(step, slice));
+    step.shares->run(thread, total, [&](uint32_t unit) {
+      uint32_t s = 0;
+      for (uint32_t here = 0;; ++s, unit -= here) {
+        here = units.of(rows_of(step, step.inputs.slices[s]));
+        if (unit < here) break;
       }
-    }
+      attend(step, thread, s, part(units, rows_of(step, step.inputs.slices[s]), unit));
+    });
     if (step.prompt_rows() > 0 && !op_.two_pass) attend_prompts(step, thread, op_);
   }
 
  private:
   static constexpr uint32_t most_queries = 16, fewest_heads = 4;
+
+  // Rows of a slice, and query heads that share a kv head.
+  struct Part {
+    uint32_t first, rows, kv_head, q_head, heads;
+  };
+
+  // How a slice's rows are cut: blocks of rows, each for every kv head, by so many of the heads that share
+  // it.
+  struct Units {
+    uint32_t block, kv_heads, group, heads;
+
+    uint32_t runs() const { return (group + heads - 1) / heads; }
+    uint32_t of(uint32_t rows) const { return (rows + block - 1) / block * kv_heads * runs(); }
+  };
+  Units units_of(const Step& step) const {
+    const uint32_t group = op_.heads.q_heads / op_.heads.kv_heads;
+    return {std::max(1U, most_queries / group), op_.heads.kv_heads, group, heads_of_unit(step)};
+  }
+  uint32_t rows_of(const Step& step, const Slice& slice) const {
+    return op_.two_pass ? slice.rows : exact_rows_of(step, slice);
+  }
+  static Part part(const Units& u, uint32_t rows, uint32_t unit) {
+    const uint32_t g = unit % u.runs() * u.heads, h = unit / u.runs() % u.kv_heads;
+    const uint32_t first = unit / (u.runs() * u.kv_heads) * u.block;
+    return {first, std::min(u.block, rows - first), h, h * u.group + g, std::min(u.heads, u.group - g)};
+  }
 
   // Query heads of a unit. A result does not depend on who else is in it.
   uint32_t heads_of_unit(const Step& step) const {
@@ -79,11 +98,6 @@ class AttendStage final : public Stage {
   struct Unit {
     uint32_t rows, group, queries, q_head;
     float *q, *acc, *scores, *best, *total;
-  };
-
-  // Rows of a slice, and query heads that share a kv head.
-  struct Part {
-    uint32_t first, rows, kv_head, q_head, heads;
   };
 
   void attend(const Step& step, uint32_t thread, uint32_t s, const Part& part) const {

@@ -60,6 +60,7 @@ class CpuExecutable final : public Executable {
     step_.program = &program;
     step_.layout = &layout_;
     step_.workspace = workspace_of(program, layout.rows, device);
+    step_.shares = std::make_unique<Shares>(device.team().size());
     pictures_ = has_pictures(program);
     step_.slices.reserve(pictures_ ? layout.rows : 0);
     step_.pictures.reserve(pictures_ ? layout.rows : 0);

@@ -106,18 +106,11 @@ inline void rotate(const Step& step, uint32_t table, float* x, uint32_t row) {
   step.device->table().rows->rope(x, cosines, cosines + pairs, pairs, rope.split);
 }
 
-// Calls unit(first, count) for shares of [0, total) in steps of `size`: a fixed contiguous part per thread
-// when all rows are exact (both finish together, memory is read in one stream), dealt out one by one
-// otherwise.
+// Collective: calls unit(u) once for each of [0, units). Where all rows are exact each thread has a
+// contiguous part, otherwise they are dealt out one by one.
 template <class F>
 void for_units(Step& step, uint32_t thread, uint32_t units, F&& unit) {
-  const uint32_t threads = step.device->team().size();
-  if (step.prompt_rows() == 0) {
-    const uint32_t begin = static_cast<uint32_t>(uint64_t{units} * thread / threads);
-    const uint32_t end = static_cast<uint32_t>(uint64_t{units} * (thread + 1) / threads);
-    for (uint32_t u = begin; u < end; ++u) unit(u);
-    return;
-  }
+  if (step.prompt_rows() == 0) return step.shares->run(thread, units, unit);
   for (uint32_t u = step.next_unit.fetch_add(1); u < units; u = step.next_unit.fetch_add(1)) unit(u);
 }
 

@@ -192,9 +192,6 @@ class LogitsStage final : public Stage {
     float* x = step.norm_rows(thread);
     // As many as the scratch memory has room for: the head is the largest matrix, and is read once for them.
     const uint32_t together = std::clamp(step.layout->rows, 8U, most_exact_rows);
-    const uint32_t units = units_of(w.rows, unit_rows), threads = step.device->team().size();
-    const uint32_t begin = static_cast<uint32_t>(uint64_t{units} * thread / threads);
-    const uint32_t end = static_cast<uint32_t>(uint64_t{units} * (thread + 1) / threads);
     for (uint32_t n = 0; n < wanted.size(); n += together) {
       const auto some = std::min<uint32_t>(together, static_cast<uint32_t>(wanted.size()) - n);
       for (uint32_t i = 0; i < some; ++i) {
@@ -204,11 +201,11 @@ class LogitsStage final : public Stage {
       ExactRows rows{x, cols, nullptr};
       if (w.packed != nullptr) rows.integers = round_exact(step, thread, x, some, cols, w.together());
       float* out = step.device->results().data() + uint64_t{n} * w.rows;
-      for (uint32_t u = begin; u < end; ++u) {
+      step.shares->run(thread, units_of(w.rows, unit_rows), [&](uint32_t u) {
         const uint32_t first = u * unit_rows, count = std::min(unit_rows, w.rows - first);
         exact_product(w, 0, first, count, rows, some, out + first, w.rows);
         for (uint32_t i = 0; i < some; ++i) finish(d, k, first, count, out + uint64_t{i} * w.rows + first);
-      }
+      });
     }
   }
 
