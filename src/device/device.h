@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -119,6 +120,13 @@ class Device {
   }
   // Copies a page of a cache group (a fork writes to its own copy of the last, partly filled page).
   virtual void copy_page(uint32_t group, PageId from, PageId to) = 0;
+  // Gets the memory of a page from the system, layer by layer, where the device would wait for it within the
+  // first step that writes to it. False: `until` came, some is left; every call in time gets at least a
+  // layer.
+  virtual bool make_present(uint32_t group, PageId page, std::chrono::steady_clock::time_point until) {
+    static_cast<void>(group), static_cast<void>(page), static_cast<void>(until);
+    return true;
+  }
 };
 
 // The CPU as a device. `set` bounds the instruction set ("" = the best this machine has; HEARTH_CPU);

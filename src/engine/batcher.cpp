@@ -14,6 +14,11 @@ constexpr uint32_t block = page_tokens;  // what is taken over from another sequ
 struct Run {
   uint32_t end = 0;
   bool fast = false;
+  // Rows that can be computed now.
+  uint32_t rows(const Sequence& s) const {
+    const uint32_t here = std::min(end, s.present);
+    return here - std::min(here, s.computed);
+  }
 };
 Run next_run(const Sequence& s) {
   const uint32_t start = s.computed, whole = s.prompt_end() / block * block;
@@ -43,7 +48,7 @@ void Batcher::add_exact_prompt(Sequence& s, Batch& batch, uint32_t most) const {
   // A tail that follows fast blocks joins in a later step, when those are computed.
   if (run.fast) return;
   most = std::min({most, limits_.rows, limits_.exact});
-  const uint32_t rows = std::min(run.end - s.computed, most - std::min(most, batch.rows));
+  const uint32_t rows = std::min(run.rows(s), most - std::min(most, batch.rows));
   if (rows > 0) push(s, s.computed, rows, batch);
 }
 
@@ -53,7 +58,7 @@ void Batcher::add_fast_prompt(Sequence& s, Batch& batch, uint32_t most) const {
   most = std::min(most, limits_.rows);
   uint32_t room = most - std::min(most, batch.rows);
   if (s.task.scores && s.task.every_position) room = std::min(room, limits_.results - batch.results);
-  const uint32_t rows = std::min(run.end - s.computed, room / block * block);
+  const uint32_t rows = std::min(run.rows(s), room / block * block);
   if (rows > 0) push(s, s.computed, rows, batch);
 }
 

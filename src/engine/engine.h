@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -86,6 +87,8 @@ class Engine {
   void own_page(Sequence& s, uint32_t index);
   void copy_page(size_t group, PageId from, PageId to);
   void release_pages(Sequence& s, uint32_t keep_tokens);
+  void make_present();
+  bool make_present(Sequence& s, std::chrono::steady_clock::time_point until);
   void fill_inputs();
   void deliver(std::span<const float> results);
   void deliver_slice(const BatchSlice& slice, std::span<const float> rows);
@@ -104,7 +107,8 @@ class Engine {
   std::vector<std::vector<uint32_t>> cached_on_;  // [cache group] devices that hold layers of it
   std::vector<std::vector<float>> crossing_;      // host copies of activations, by Transfer::slot
   std::vector<std::span<float>> crossing_spans_;
-  std::vector<PagePool> pools_;  // [cache group]
+  std::vector<PagePool> pools_;           // [cache group]
+  std::vector<std::vector<bool>> found_;  // [cache group][page] whether its memory is known to be there
   std::vector<std::unique_ptr<Sequence>> sequences_;
   uint32_t next_id_ = 1;
   Batcher batcher_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -68,6 +69,8 @@ struct Sequence {
   uint32_t prompt = 0;     // tokens that were given, not generated
   uint32_t generated = 0;  // tokens since then
   uint32_t limit = 0;      // tokens in all at most
+  // A prompt is computed up to here in the next step: for the others memory must be found first.
+  uint32_t present = std::numeric_limits<uint32_t>::max();
   bool done = false;
   std::vector<std::vector<PageId>> pages;  // [cache group]
   std::optional<Sampler> sampler;

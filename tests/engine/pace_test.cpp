@@ -88,5 +88,29 @@ TEST(Pace, EveryPromptGetsOn) {
   EXPECT_EQ(all[1]->computed, 70U);
 }
 
+// Rows whose memory is not there yet wait, and nothing else does.
+TEST(Pace, APromptGoesAsFarAsItsMemoryIsThere) {
+  Batcher batcher({512, 32, most_exact_rows});
+  Batch batch;
+  std::vector<std::unique_ptr<Sequence>> all;
+  all.push_back(sequence(10, 9, 1));
+  all.push_back(sequence(300, 0, 0));
+  all.push_back(sequence(20, 0, 0));
+  all[1]->present = all[2]->present = 0;
+  batcher.next(all, batch);
+  EXPECT_EQ(batch.rows, 1U);
+  all[1]->present = 64;
+  all[2]->present = 20;
+  batcher.next(all, batch);
+  EXPECT_EQ(batch.rows, 1U + 20U + 64U);
+  compute(batch);
+  all[0]->tokens.push_back({});
+  batcher.next(all, batch);
+  EXPECT_EQ(batch.rows, 1U);
+  all[1]->present = 300;
+  batcher.next(all, batch);
+  EXPECT_EQ(all[1]->computed + batch.rows - 1, 288U);  // whole blocks; the rest follows them
+}
+
 }  // namespace
 }  // namespace hearth

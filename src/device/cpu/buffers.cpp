@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -33,6 +34,14 @@ Memory& Memory::operator=(Memory&& other) noexcept {
 
 Memory::~Memory() {
   if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+void make_present([[maybe_unused]] std::byte* data, [[maybe_unused]] uint64_t bytes) noexcept {
+#ifdef MADV_POPULATE_WRITE
+  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t before = reinterpret_cast<uintptr_t>(data) % page;
+  ::madvise(data - before, bytes + before, MADV_POPULATE_WRITE);  // a refusal changes nothing
+#endif
 }
 
 }  // namespace hearth::cpu

@@ -26,4 +26,9 @@ class Memory {
   uint64_t size_ = 0;
 };
 
+// Has the system find memory for a range now instead of at the first touch, a millisecond or several for a
+// huge page where a virtual machine's host has to find it. Its contents stay. Nothing happens where the
+// system cannot (Linux before 5.14).
+void make_present(std::byte* data, uint64_t bytes) noexcept;
+
 }  // namespace hearth::cpu

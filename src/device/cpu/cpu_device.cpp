@@ -257,6 +257,15 @@ void CpuDevice::copy_page(uint32_t group, PageId from, PageId to) {
   }
 }
 
+bool CpuDevice::make_present(uint32_t group, PageId page, std::chrono::steady_clock::time_point until) {
+  const KvGroup& kv = kv_[group];
+  for (uint32_t layer = 0; layer < kv.profile.layers; ++layer) {
+    if (std::chrono::steady_clock::now() >= until) return false;
+    cpu::make_present(kv.k(layer, page, 0), kv.layer_page);
+  }
+  return true;
+}
+
 void CpuDevice::share_out(uint32_t count, const std::function<void(uint32_t)>& work) {
   const auto part = [&](uint32_t t) {
     for (uint32_t i = t; i < count; i += team_.size()) work(i);

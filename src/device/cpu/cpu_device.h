@@ -113,6 +113,7 @@ class CpuDevice final : public Device {
   void load(Weight weight, const WeightView& view) override;
   std::unique_ptr<Executable> prepare(const Program& program, const Layout& layout) override;
   void copy_page(uint32_t group, PageId from, PageId to) override;
+  bool make_present(uint32_t group, PageId page, std::chrono::steady_clock::time_point until) override;
   void share_out(uint32_t count, const std::function<void(uint32_t)>& work) override;
 
   // What stages use while a step runs.
