@@ -30,12 +30,6 @@ void ThreadTeam::wait_while(const std::atomic<uint32_t>& word, uint32_t value) c
     if (word.load(std::memory_order_acquire) != value) return;
     relax();
   }
-  // From one step to the next: whoever wants the processor gets it, and waking up would take longer than
-  // this.
-  for (uint32_t i = 0; i < spins_ / 4; ++i) {
-    if (word.load(std::memory_order_acquire) != value) return;
-    std::this_thread::yield();
-  }
   while (word.load(std::memory_order_acquire) == value) word.wait(value, std::memory_order_acquire);
 }
 

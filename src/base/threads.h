@@ -23,8 +23,8 @@ struct ThreadBudget {
 ThreadBudget thread_budget(const std::string& root = "");
 
 // A fixed team: run(f) calls f(thread) on every thread, the caller being thread 0, and returns when all are
-// done. Inside f, barrier() waits until all threads of the team have arrived. Waiting spins, then lets others
-// run, then sleeps, all within a millisecond; under a quota it sleeps at once.
+// done. Inside f, barrier() waits until all threads of the team have arrived. Waiting spins briefly, then
+// sleeps; under a quota it sleeps at once.
 class ThreadTeam {
  public:
   explicit ThreadTeam(uint32_t threads, bool spin = true);

@@ -31,6 +31,24 @@ TEST(CpuTrial, AKernelThatTrapsOrIsWrongEndsItsChildOnly) {
   EXPECT_FALSE(cpu::works(table));
 }
 
+TEST(CpuTrial, RowsThatDependOnEachOtherAreNoticed) {
+  cpu::PackedKernels packed = {
+      2,
+      [](const void*, uint32_t rows, uint32_t, const void*, uint32_t count, float* y, size_t stride) {
+        for (uint32_t m = 0; m < count; ++m) std::fill_n(y + m * stride, rows, 1.0F);
+      },
+      32};
+  cpu::CpuTable table = cpu::portable_table;
+  table.packed = &packed;
+  table.packed_count = 1;
+  EXPECT_TRUE(cpu::works(table));
+  packed.product = [](const void*, uint32_t rows, uint32_t, const void*, uint32_t count, float* y,
+                      size_t stride) {
+    for (uint32_t m = 0; m < count; ++m) std::fill_n(y + m * stride, rows, static_cast<float>(count));
+  };
+  EXPECT_FALSE(cpu::works(table));
+}
+
 TEST(CpuTrial, WhatFailsIsTakenAwayDownToWhatWorks) {
   CpuFeatures all;
   all.avx2 = all.avx512 = all.avx512vnni = all.avx512bf16 = all.amx = true;

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "device/cpu/packed.h"
 #include "device/cpu/tables.h"
 
 namespace hearth::cpu {
@@ -94,8 +95,44 @@ bool attends(const AttendKernels& k) {
   return std::all_of(out, out + size_t{lanes} * size, [](float v) { return v > 0.99F && v < 1.01F; });
 }
 
+template <class T>
+void fill(std::byte* from, std::byte* to, T value) {
+  for (; from < to; from += sizeof value) std::memcpy(from, &value, sizeof value);
+}
+
+// A row (packed.h) of one number.
+void fill_row(std::byte* x, uint32_t columns, int8_t number, float scale) {
+  const IntegerRow at = integer_row(columns);
+  const auto sixteen = static_cast<int16_t>(16 * number), twice = static_cast<int16_t>(2 * sixteen);
+  fill(x, x + at.scale, number);
+  fill(x + at.scale, x + at.int_sum16, scale);
+  fill(x + at.int_sum16, x + at.int_sum32, -int32_t{sixteen});
+  fill(x + at.int_sum32, x + at.sum16, -int32_t{twice});
+  fill(x + at.sum16, x + at.sum32, scale * static_cast<float>(sixteen));
+  fill(x + at.sum32, x + at.short_sum16, scale * static_cast<float>(twice));
+  fill(x + at.short_sum16, x + at.short_sum32, sixteen);
+  fill(x + at.short_sum32, x + at.short_sum32 + columns / 32 * sizeof twice, twice);
+}
+
+// Sixteen rows of activations that are all the same, together and one alone.
+bool multiplies_strips(const PackedKernels& k) {
+  constexpr uint32_t columns = 256;
+  constexpr size_t x_bytes = integer_row(columns).bytes;
+  alignas(64) static std::byte strip[columns * 2 * strip_rows], x[rows * x_bytes];
+  static float y[rows][strip_rows], alone[strip_rows];
+  std::memset(strip, 0x3c, sizeof strip);  // levels, and scales near one
+  for (uint32_t r = 0; r < rows; ++r) fill_row(x + r * x_bytes, columns, 60, 0.5F);
+  k.product(strip, strip_rows, columns, x, 1, alone, strip_rows);
+  k.product(strip, strip_rows, columns, x, rows, y[0], strip_rows);
+  return std::all_of(y, y + rows,
+                     [](const float* row) { return std::equal(alone, alone + strip_rows, row); });
+}
+
 bool computes(const CpuTable& table) {
   if (table.peak != nullptr) table.peak->run(2);
+  for (uint32_t i = 0; i < table.packed_count; ++i) {
+    if (!multiplies_strips(table.packed[i])) return false;
+  }
   if (table.matmul != nullptr && !multiplies(*table.matmul)) return false;
   return table.attend == nullptr || attends(*table.attend);
 }
