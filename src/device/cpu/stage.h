@@ -23,7 +23,7 @@ struct Step {
   std::vector<Slice> slices;
   std::vector<Picture> pictures;
   std::atomic<uint32_t> next_unit{0};  // dealt out within the running stage
-  std::unique_ptr<Shares> shares;      // of stages without prompt rows
+  std::unique_ptr<Shares> shares;      // of generated rows
 
   uint32_t prompt_rows() const { return rows - exact_rows; }
   float* act(Act a) const { return reinterpret_cast<float*>(device->arena() + layout->offset[a.id - 1]); }

@@ -58,12 +58,6 @@ inline __m512i even_bytes(__m128i bytes) {
   return _mm512_or_si512(first, _mm512_slli_epi32(first, 16));
 }
 
-template <PackedForm form>
-inline __m128i group_scales(const Block<form>& block, size_t g) {
-  const __m128i scales = Block<form>::bytes(block.group + g * group_scale_bytes(form.scales));
-  return form.scales == Scales::grouped_nibbles ? _mm_and_si128(scales, _mm_set1_epi8(15)) : scales;
-}
-
 // The quads of a group times its scales. Products of two bytes at a time stay apart where each fits its byte.
 template <PackedForm form>
 inline void split(const __m512i* q, __m128i scales, uint8_t* low, uint8_t* high) {
@@ -92,7 +86,7 @@ inline void unpack(const Block<form>& block, DigitTiles& tiles, Lines& ahead) {
     block.quads(c, q);
     for (size_t g = 0; g < per_columns; ++g) {
       const size_t group = c * per_columns + g;
-      split<form>(q + g * form.group / 4, group_scales(block, group), tiles.low + group * bytes,
+      split<form>(q + g * form.group / 4, block.scale_bytes(group), tiles.low + group * bytes,
                   tiles.high + group * bytes);
     }
     ahead.ask<(lines_of_block(form) + 15) / 16>();

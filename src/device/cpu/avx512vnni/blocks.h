@@ -24,18 +24,16 @@ struct Block {
   void quads(size_t columns, __m512i (&q)[8]) const {  // of the 32 columns with this number
     load_levels<form.type, form.levels>(levels + columns * level_bytes(form.levels), q);
   }
-  __m512 scale(size_t g) const {
-    const uint8_t* p = group + g * group_scale_bytes(form.scales);
-    if constexpr (form.scales == Scales::grouped) return signed_bytes(p);
-    if constexpr (form.scales == Scales::grouped_affine) return unsigned_bytes(p);
-    return small_floats(_mm_and_si128(bytes(p), _mm_set1_epi8(15)));
+  // Of a group, a byte for each row.
+  __m128i scale_bytes(size_t g) const {
+    const __m128i of_rows = bytes(group + g * group_scale_bytes(form.scales));
+    return form.scales == Scales::grouped_nibbles ? _mm_and_si128(of_rows, _mm_set1_epi8(15)) : of_rows;
   }
   __m512i whole_scale(size_t g) const {
-    const uint8_t* p = group + g * group_scale_bytes(form.scales);
-    if constexpr (form.scales == Scales::grouped) return _mm512_cvtepi8_epi32(bytes(p));
-    if constexpr (form.scales == Scales::grouped_affine) return _mm512_cvtepu8_epi32(bytes(p));
-    return _mm512_cvtepu8_epi32(_mm_and_si128(bytes(p), _mm_set1_epi8(15)));
+    if constexpr (form.scales == Scales::grouped) return _mm512_cvtepi8_epi32(scale_bytes(g));
+    return _mm512_cvtepu8_epi32(scale_bytes(g));
   }
+  __m512 scale(size_t g) const { return _mm512_cvtepi32_ps(whole_scale(g)); }
   // Offsets of the groups g and g + 1, side by side in the halves of a lane.
   __m512i offsets(size_t g) const {
     const uint8_t* p = group + g * group_scale_bytes(form.scales);
