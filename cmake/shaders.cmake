@@ -33,12 +33,16 @@ function(hearth_shader name flags)
   set(shader_files ${shader_files} ${words} PARENT_SCOPE)
 endfunction()
 
-foreach(name norm combine gather route group mix round halve attend_join)
+foreach(name combine gather route group mix halve attend_join)
   hearth_shader(${name} "" ${name}.glsl)
 endforeach()
+foreach(name norm round)
+  hearth_shader(${name} "" rounded.glsl ${name}.glsl)
+endforeach()
 hearth_shader(heads "" cache.glsl heads.glsl)
-hearth_shader(attend "" cache.glsl attend.glsl)
-hearth_shader(attend_compact -DCOMPACT cache.glsl attend.glsl)
+hearth_shader(attend "" cache.glsl attend_common.glsl attend.glsl)
+hearth_shader(attend_compact -DCOMPACT cache.glsl attend_common.glsl attend.glsl)
+hearth_shader(attend_row_subgroup -DSUBGROUP cache.glsl attend_common.glsl attend_row.glsl)
 # A file in types/ that has a decode4 is a type, with levels4 one that can be multiplied as integers; the others are what
 # types share.
 file(GLOB type_files CONFIGURE_DEPENDS ${shader_dir}/types/*.glsl)
@@ -53,8 +57,15 @@ foreach(file IN LISTS type_files)
   endif()
   file(STRINGS ${file} levels REGEX "^uint levels4")
   if(levels)
-    hearth_shader(gemv_integer.${type} -DINTEGER product.glsl types/${type}.glsl gemv.glsl)
-    hearth_shader(gemv_integer_subgroup.${type} "-DINTEGER;-DSUBGROUP" product.glsl types/${type}.glsl gemv.glsl)
+    foreach(gated IN ITEMS "" _gated)
+      set(flags -DINTEGER)
+      if(gated)
+        list(APPEND flags -DGATED)
+      endif()
+      hearth_shader(gemv_integer${gated}.${type} "${flags}" product.glsl types/${type}.glsl levels16.glsl gemv.glsl)
+      hearth_shader(gemv_integer_subgroup${gated}.${type} "${flags};-DSUBGROUP" product.glsl types/${type}.glsl
+                    levels16.glsl gemv.glsl)
+    endforeach()
     hearth_shader(tile_integer.${type} -DINTEGER product.glsl types/${type}.glsl tile.glsl tile_integer.glsl
                   tile_main.glsl)
   endif()
@@ -87,6 +98,10 @@ set_target_properties(hearth_vulkan_module PROPERTIES OUTPUT_NAME hearth-vulkan)
 target_link_libraries(hearth_vulkan_module PRIVATE hearth_vulkan hearth_flags hearth_vulkan_flags)
 # What comes from static libraries stays inside: the program has its own of the same names.
 target_link_options(hearth_vulkan_module PRIVATE -Wl,--exclude-libs,ALL)
+
+# The kernels alone; not built unless it is asked for, like the benchmarks of bench/.
+add_executable(bench_vulkan EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/vulkan/kernels.cpp)
+target_link_libraries(bench_vulkan PRIVATE hearth_vulkan hearth_flags hearth_vulkan_flags)
 
 if(TARGET hearth)
   add_dependencies(hearth hearth_vulkan_module)  # found beside the program

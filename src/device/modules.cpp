@@ -61,7 +61,8 @@ std::vector<std::string> module_folders(const std::string& folders) {
 
 Module& load_module(std::string_view backend, const std::string& folders) {
   static std::mutex lock;
-  static std::map<std::string, std::unique_ptr<Module>> loaded;
+  // Never destroyed: a driver's own statics are gone before those of the program (NVIDIA's crashes then).
+  static auto& loaded = *new std::map<std::string, std::unique_ptr<Module>>;
   const std::lock_guard guard(lock);
   const auto searched = module_folders(folders);
   for (const std::string& folder : searched) {

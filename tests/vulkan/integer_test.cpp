@@ -121,6 +121,35 @@ TEST(VulkanIntegers, RoundingStaysWithinHalfAStep) {
   }
 }
 
+// A single row takes the gate and what it gates at once, and a norm leaves the bytes of rows that continue
+// sequences: the same bits as beside others, where neither is so.
+TEST(VulkanIntegers, NormsAndGatesOfASingleRow) {
+  for (const bool subgroups : {true, false}) {
+    Variants v = integer_variants();
+    v.subgroups = v.subgroups && subgroups;
+    const auto gpu = open_variants(v);
+    for (const DType type : {DType::q4_k, DType::q8_0, DType::q6_k}) {
+      Rig rig;
+      const Act x = rig.act(512), n = rig.act(512), y = rig.act(131);
+      rig.push(Embed{x, rig.weight(64, 512), 1});
+      rig.push(Norm{x, n, rig.weight(1, 512, DType::f32, 0.1F, 1), {}, NormKind::rms, 1e-5F});
+      rig.push(Gated{n, y, rig.weight(131, 512, type, 0.1F), rig.weight(131, 512, type, 0.1F), {}, {}, 0.7F, 1.3F,
+                     Act1::silu});
+      rig.push(Pool{y, PoolKind::none, {}, {}, 131});
+      const auto alone = rig.run(*gpu, {one_sequence(1, 1)}), two = rig.run(*gpu, {one_sequence(2, 2)}),
+                 prompt = rig.run(*gpu, {one_sequence(40, 1)});
+      EXPECT_EQ(alone.at(0), two.at(0)) << type_info(type).name;
+      EXPECT_EQ(alone.at(0), prompt.at(0)) << type_info(type).name;
+      const auto cpu = open_cpu_device({"", 1, true});
+      const auto wanted = rig.run(*cpu, {one_sequence(1, 1)});
+      float most = 0;
+      for (const float w : wanted.at(0)) most = std::max(most, std::fabs(w));
+      for (size_t o = 0; o < wanted.at(0).size(); ++o)
+        EXPECT_NEAR(alone.at(0)[o], wanted.at(0)[o], 0.02F * most) << type_info(type).name << " " << o;
+    }
+  }
+}
+
 // A row of generation gives the same bits alone and beside others.
 TEST(VulkanIntegers, ExactRowsDoNotDependOnTheBatch) {
   const auto gpu = open_variants(integer_variants());

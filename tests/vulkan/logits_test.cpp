@@ -29,19 +29,10 @@ RunOptions options(KvTypes kv = {KvType::f32, KvType::f32}) {
   return o;
 }
 
-// Whether every operation of the model has a shader.
-bool runs_here(const Reference& r) {
-  const Gguf file = r.file();
-  const BoundModel model = bind_model(file);
-  const auto gpu = vulkan::open_first();
-  return std::none_of(model.program.ops.begin(), model.program.ops.end(),
-                      [&](const Op& op) { return gpu->refuse(op, model.program, options().kv).has_value(); });
-}
-
 void check_model(const std::string& path) {
   const Reference r(path);
   RunOptions o = options();
-  o.beside = !runs_here(r);
+  o.beside = !vulkan::runs_on_first(r, o.kv);
   if (o.beside) std::cout << r.name << ": what has no shader on the CPU\n";
   Loaded model(r, o);
   const Distance d = distance(r.data, model.scores(r.tokens(), r.data.as_object().contains("top8")));

@@ -222,6 +222,7 @@ TEST(VulkanMatrices, ReferenceModels) {
     test::RunOptions o;
     o.kv = {KvType::f32, KvType::f32};
     o.rows = 64;
+    o.beside = !runs_on_first(r, o.kv);
     o.open = []() -> std::unique_ptr<Device> { return open_variants(matrix_variants()); };
     const auto d =
         test::distance(r.data, test::Loaded(r, o).scores(r.tokens(), r.data.as_object().contains("top8")));

@@ -90,7 +90,7 @@ TEST(VulkanOps, ExactRowsDoNotDependOnTheBatch) {
 
 void check_attention(MaskSpec mask, float cap, HeadShape h, const std::vector<Steps>& steps, KvTypes kv,
                      double tolerance, bool norms = false, bool split = false, bool sinks = false,
-                     bool two_pass = false) {
+                     bool two_pass = false, Device* gpu = nullptr) {
   Rig rig;
   constexpr uint32_t width = 64;
   rig.program.caches = {{1, 1, 8, 8, 0}, {2, h.kv_heads, h.k_size, h.v_size, mask.window}};
@@ -122,7 +122,7 @@ void check_attention(MaskSpec mask, float cap, HeadShape h, const std::vector<St
   SCOPED_TRACE("heads " + std::to_string(h.q_heads) + "/" + std::to_string(h.kv_heads) + " sizes " +
                std::to_string(h.k_size) + "/" + std::to_string(h.v_size) + " window " +
                std::to_string(mask.window));
-  expect_same(rig, steps, tolerance, kv);
+  gpu != nullptr ? expect_same(rig, *gpu, steps, tolerance, kv) : expect_same(rig, steps, tolerance, kv);
 }
 
 // Prompts of three sequences, then a step in which one generates and the others go on with their prompts.
@@ -170,6 +170,40 @@ TEST(VulkanOps, AttentionOverManyPages) {
                   1e-4);
   check_attention({true, 200}, 0, {4, 2, 32, 32}, {one_sequence(300, 0), {{{0, 1, 300}}, 1, {}, 0}}, floats,
                   1e-4);
+}
+
+// Rows that continue sequences, by the kernel that is theirs alone: few and many heads, sizes that leave threads
+// idle, windows, caps, sinks, chunks, every type of cache.
+TEST(VulkanOps, AttentionOfRowsBySubgroups) {
+  Variants v = float_variants();
+  if (!row_attention_fits(module().driver(0)->gpu.capabilities()))
+    GTEST_SKIP() << "the driver has no subgroup arithmetic of a fixed size";
+  v.row_attention = true;
+  const auto gpu = open_variants(v);
+  EXPECT_NE(gpu->info().variants.find("by subgroups for generation"), std::string::npos);
+  const auto check = [&](MaskSpec mask, float cap, HeadShape h, const std::vector<Steps>& steps, KvTypes kv,
+                         double tolerance, bool sinks = false) {
+    check_attention(mask, cap, h, steps, kv, tolerance, false, false, sinks, false, gpu.get());
+  };
+  check({true, 0}, 0, {8, 2, 128, 128}, conversation(70), floats, 1e-4);
+  check({true, 10}, 2.5F, {6, 1, 48, 80}, {one_sequence(70, 3)}, floats, 1e-4, true);
+  check({false, 0}, 0, {2, 2, 256, 136}, {one_sequence(41, 7)}, floats, 1e-4);
+  check({true, 40}, 0, {40, 2, 8, 24}, {one_sequence(70, 5)}, floats, 1e-4);
+  for (const uint32_t window : {0U, 200U}) {
+    check({true, window}, 0, {4, 2, 32, 32}, {one_sequence(300, 0), {{{0, 1, 300}}, 1, {}, 0}}, floats, 1e-4);
+  }
+  for (const KvType type : {KvType::f16, KvType::q8_0, KvType::q4_0})
+    check({true, 0}, 0, {2, 1, 64, 32}, conversation(40), {type, type}, 1e-3);
+}
+
+// One token after the other is the same commands again, at other places of the cache; a page more, or a chunk
+// more, is not.
+TEST(VulkanOps, StepsThatAreRepeated) {
+  std::vector<Steps> steps{one_sequence(120, 0)};
+  for (uint32_t n = 0; n < 12; ++n) steps.push_back({{{0, 1, 120 + n}}, 1, {}, 0});
+  steps.push_back({{{0, 1, 131}, {1, 7, 0}}, 1, {}, 0});
+  steps.push_back({{{0, 1, 132}}, 1, {}, 0});
+  check_attention({true, 0}, 0, {4, 2, 32, 32}, steps, floats, 1e-4);
 }
 
 // One step of a narrow type may fall on either side: a key moves by a quantum, which the scale of the scores

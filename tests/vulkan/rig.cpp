@@ -15,6 +15,14 @@ VulkanModule& module() {
 
 std::unique_ptr<Device> open_first() { return module().open(0, {true}); }
 
+bool runs_on_first(const test::Reference& reference, KvTypes kv) {
+  const Gguf file = reference.file();
+  const BoundModel model = bind_model(file);
+  const auto gpu = open_first();
+  return std::none_of(model.program.ops.begin(), model.program.ops.end(),
+                      [&](const Op& op) { return gpu->refuse(op, model.program, kv).has_value(); });
+}
+
 Variants float_variants() {
   const auto driver = module().driver(0);
   Variants v = variants_of(driver->gpu.physical(), wished_variants());

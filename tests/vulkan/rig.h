@@ -9,6 +9,7 @@
 
 #include "device/device.h"
 #include "device/vulkan/vulkan_module.h"
+#include "reference.h"
 
 // A program under construction that runs on two devices alike.
 namespace hearth::vulkan {
@@ -17,6 +18,8 @@ namespace hearth::vulkan {
 // where there is no driver: such a test fails, because scripts/packages installs one.
 VulkanModule& module();
 std::unique_ptr<Device> open_first();
+// Whether every operation of the model has a shader there.
+bool runs_on_first(const test::Reference& reference, KvTypes kv);
 // The same with kernels of the test's own choice, and submissions that aim at so many seconds.
 std::unique_ptr<VulkanDevice> open_variants(const Variants& variants, double aim = Clock::usual_aim);
 // What the driver can do and HEARTH_VULKAN_VARIANTS allows, products in floats.

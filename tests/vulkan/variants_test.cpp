@@ -82,12 +82,35 @@ TEST(VulkanVariants, ATrialDecidesAndItsOutcomeStays) {
     all.subgroups = false;
     EXPECT_FALSE(measured_variants(driver, all, kept).subgroups);
     // Nor what the driver has not.
+    kept.write({bytes[0], std::byte{16}});
+    EXPECT_EQ(measured_variants(driver, all, kept).row_attention,
+              row_attention_fits(driver->gpu.capabilities()));
     kept.write({bytes[0], std::byte{8}});
     EXPECT_EQ(measured_variants(driver, all, kept).matrix_prompts,
               driver->gpu.capabilities().matrices.has_value());
   }
   before != nullptr ? ::setenv("XDG_CACHE_HOME", old.c_str(), 1) : ::unsetenv("XDG_CACHE_HOME");
   std::filesystem::remove_all(folder);
+}
+
+TEST(VulkanVariants, WhatIsNoNumberIsNotAlike) {
+  const std::vector<float> a{1, -4, 2}, near{1.03F, -4, 2}, far{1.3F, -4, 2}, nan{1, NAN, 2}, few{1, -4};
+  EXPECT_TRUE(alike(a, near, 0.01));
+  EXPECT_FALSE(alike(a, far, 0.01));
+  EXPECT_FALSE(alike(a, nan, 0.01));
+  EXPECT_FALSE(alike(nan, a, 0.01));
+  EXPECT_FALSE(alike(a, few, 0.01));
+}
+
+// The trial of a GPU's attention, here on whatever device there is: both kernels come to the same.
+TEST(VulkanVariants, BothKernelsOfRowsAreTried) {
+  const auto driver = module().driver(0);
+  if (!row_attention_fits(driver->gpu.capabilities()))
+    GTEST_SKIP() << "the driver has no subgroup arithmetic of a fixed size";
+  const RowAttentionTrial trial = try_row_attention(driver, float_variants(), {4, 2, 32, 32});
+  EXPECT_TRUE(trial.alike);
+  EXPECT_GT(trial.blocks, 0);
+  EXPECT_GT(trial.rows, 0);
 }
 
 TEST(VulkanVariants, AreThoseOfTheDevice) {

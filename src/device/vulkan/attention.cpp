@@ -26,6 +26,11 @@ struct JoinPush {
 };
 constexpr uint32_t causal_flag = 1, sinks_flag = 2;
 
+// Whether attend_row.glsl takes such heads: its threads hold sixteen quads of keys and of values.
+bool fits_rows(const HeadShape& h, const AttendShape& shape) {
+  return std::max(h.k_size, h.v_size) <= 256 && shape.heads <= 16;
+}
+
 uint32_t bindings_of(const KvGroup& kv) {
   return kv.layers.empty() ? 1 : std::max<uint32_t>(1, static_cast<uint32_t>(kv.layers.front().size()));
 }
@@ -121,12 +126,19 @@ Command CommandMaker::make_op(const Attend& o) {
   if (o.sinks) list.emplace_back(vector_at, sinks.range);
   const VkDescriptorSet s = set(list, &kv, o.kv.layer);
   const uint32_t groups = h.kv_heads * ((push.group + shape.heads - 1) / shape.heads);
+  const auto k_type = static_cast<uint32_t>(kv.types.k), v_type = static_cast<uint32_t>(kv.types.v);
+  VkPipeline row = nullptr;
+  if (device_.variants().row_attention && !o.two_pass && fits_rows(h, shape)) {
+    row = pipeline("attend_row_subgroup",
+                   {k_type, v_type, bindings_of(kv), h.k_size, h.v_size, std::min(push.group, shape.heads),
+                    device_.driver().gpu.capabilities().subgroup});
+  }
   const double per_token = 2.0 * h.q_heads * ((o.two_pass ? 2 : 1) * h.k_size + h.v_size);
-  return [push, join, s, groups, per_token, size, two_pass = o.two_pass, rows = shape.rows,
+  return [push, join, s, groups, per_token, size, row, two_pass = o.two_pass, rows = shape.rows,
           group = o.kv.group,
           p = pipeline(device_.variants().compact ? "attend_compact" : "attend",
-                       {static_cast<uint32_t>(kv.types.k), static_cast<uint32_t>(kv.types.v), bindings_of(kv),
-                        h.k_size, h.v_size, shape.queries, o.two_pass ? 1U : 0U}),
+                       {k_type, v_type, bindings_of(kv), h.k_size, h.v_size, shape.queries,
+                        o.two_pass ? 1U : 0U}),
           j = pipeline("attend_join", {})](StepState& step) {
     AttendPush mine = push;
     mine.table_at = step.page_tables[group];
@@ -134,7 +146,7 @@ Command CommandMaker::make_op(const Attend& o) {
     if (step.exact > 0) {
       // The results of chunks could be joined only by scaling them to each other.
       mine.chunks = two_pass ? 1 : step.chunks;
-      step.recorder.dispatch(p, s, &mine, sizeof mine, step.exact, groups, mine.chunks,
+      step.recorder.dispatch(row != nullptr ? row : p, s, &mine, sizeof mine, step.exact, groups, mine.chunks,
                              {Pace::attention, per_token * seen * step.exact});
       if (mine.chunks > 1) {
         step.recorder.barrier();

@@ -15,7 +15,7 @@ constexpr uint32_t sets_of_pool = 256;
 struct NormPush {
   uint32_t cols = 0, x_at = 0, y_at = 0, gain_at = 0, bias_at = 0, flags = 0;
   float eps = 0;
-  uint32_t first_row = 0;
+  uint32_t to_round = 0, rounded_at = 0;
 };
 struct CombinePush {
   uint32_t count = 0, x_at = 0, y_at = 0, other_at = 0;
@@ -44,7 +44,8 @@ CommandMaker::~CommandMaker() {
   for (const VkDescriptorPool pool : pools_) gpu.api().vkDestroyDescriptorPool(gpu.handle(), pool, nullptr);
 }
 
-Command CommandMaker::make(const Op& op) {
+Command CommandMaker::make(size_t i) {
+  made_ = i;
   return std::visit(
       [this]<class O>(const O& o) -> Command {
         if constexpr (Carries<O>)
@@ -52,7 +53,7 @@ Command CommandMaker::make(const Op& op) {
         else
           return make_op(o);
       },
-      op);
+      program_.ops[i]);
 }
 
 // refuse() keeps these from coming here.
@@ -183,11 +184,38 @@ Command CommandMaker::make_op(const Norm& o) {
   if (o.gain) list.emplace_back(vector_at, gain.range);
   if (o.bias) list.emplace_back(second_at, bias.range);
   const uint32_t flags = (o.gain ? 1U : 0U) | (o.bias ? 2U : 0U) | (o.kind == NormKind::layer ? 4U : 0U);
-  const NormPush push{o.in.cols, in.at, out.at, gain.at, bias.at, flags, o.eps, 0};
-  return [push, s = set(list), p = pipeline("norm", {})](StepState& step) {
-    step.recorder.dispatch(p, s, &push, sizeof push, step.rows, 1, 1,
+  NormPush push{o.in.cols, in.at, out.at, gain.at, bias.at, flags, o.eps, 0, 0};
+  const bool rounds = takes_bytes_of_norm(made_ + 1);
+  if (rounds) {
+    const Bound bytes = rounded();
+    list.emplace_back(weights_at, bytes.range);
+    push.rounded_at = bytes.at;
+  }
+  const uint32_t most = std::min(512U, device_.driver().gpu.capabilities().most_invocations);
+  uint32_t threads = 64;
+  while (threads * 8 < o.in.cols && threads * 2 <= most) threads *= 2;
+  return [push, rounds, s = set(list), p = pipeline("norm", {threads})](StepState& step) {
+    NormPush mine = push;
+    mine.to_round = rounds ? step.exact : 0;
+    step.recorder.dispatch(p, s, &mine, sizeof mine, step.rows, 1, 1,
                            {Pace::other, 6.0 * step.rows * push.cols});
   };
+}
+
+bool CommandMaker::takes_bytes_of_norm(size_t op) const {
+  if (op == 0 || op >= program_.ops.size()) return false;
+  const auto* norm = std::get_if<Norm>(&program_.ops[op - 1]);
+  if (norm == nullptr || norm->out.cols % 32 != 0) return false;
+  const auto wants = [&](Act in, std::initializer_list<Weight> weights) {
+    return in.id == norm->out.id && std::any_of(weights.begin(), weights.end(), [&](Weight w) {
+             return narrow_rows(w) == Narrow::bytes;
+           });
+  };
+  const Op& next = program_.ops[op];
+  if (const auto* o = std::get_if<Linear>(&next)) return wants(o->in, {o->weight});
+  if (const auto* o = std::get_if<Qkv>(&next)) return wants(o->in, {o->wq, o->wk, o->wv});
+  if (const auto* o = std::get_if<Gated>(&next)) return wants(o->in, {o->gate, o->up});
+  return false;
 }
 
 Command CommandMaker::make_op(const Linear& o) {
@@ -200,15 +228,17 @@ Command CommandMaker::make_op(const Linear& o) {
   };
 }
 
-// The gate goes to where the result will be, and the other product is multiplied with it there.
+// The gate goes to where the result will be, and the other product is multiplied with it there. A single row
+// that continues a sequence takes both at once.
 Command CommandMaker::make_op(const Gated& o) {
   const Bound in = act(o.in), out = act(o.out);
   ProductOptions gate{o.out.cols, o.scale_gate, 0, Act1::none, o.gate_bias ? with_bias : 0U, 0, {}};
   ProductOptions up{o.out.cols, o.scale_up, 0, o.act, gate_second | (o.up_bias ? with_bias : 0U), 0, {}};
-  return [r = rounding(in, o.in.cols, {o.gate, o.up}),
+  return [r = rounding(in, o.in.cols, {o.gate, o.up}), both = gated_pair(o),
           g = product(o.gate, {in, out, vector(o.gate_bias), {}}, gate),
           u = product(o.up, {in, out, vector(o.up_bias), out}, up)](StepState& step) {
     r->record(step);
+    if (both && step.rows == 1 && step.exact == 1) return both->record(step);
     g->record(step);
     step.recorder.barrier();
     u->record(step);

@@ -30,8 +30,8 @@ class VulkanExecutable final : public Executable {
         recorder_(device.driver().gpu, device.driver().pipelines.layout(), device.aim()),
         sizes_(block_sizes(program)),
         step_{recorder_, inputs_} {
+    for (size_t i = 0; i < program.ops.size(); ++i) commands_.push_back(maker_.make(i));
     for (const Op& op : program.ops) {
-      commands_.push_back(maker_.make(op));
       if (const auto* attend = std::get_if<Attend>(&op)) masks_.push_back(attend->mask);
     }
     uint64_t crossing = maker_.workspace().steps + maker_.workspace().embedded;
@@ -48,7 +48,7 @@ class VulkanExecutable final : public Executable {
   }
 
   void run(const StepInputs& inputs) override {
-    recorder_.begin(sink_ != nullptr);
+    recorder_.wait();  // the step's tables may be read until then
     inputs_ = inputs;
     step_.rows = static_cast<uint32_t>(inputs.tokens.size());
     step_.exact = std::min({inputs.exact_rows, step_.rows, most_exact_rows});
@@ -59,13 +59,9 @@ class VulkanExecutable final : public Executable {
     fill_ropes();
     fill_pages();
     bring_in();
-    copy_tables();
-    for (uint32_t i = 0; i < commands_.size(); ++i) {
-      recorder_.barrier();
-      commands_[i](step_);
-      recorder_.mark(i);
-    }
-    recorder_.submit();
+    // A step like the last, as when one token follows the other, is the same commands: recording them would
+    // take longer than many a small model computes.
+    if (sink_ != nullptr || form() != recorded_ || !recorder_.repeat()) record();
     fresh_ = true;
     if (std::any_of(crossings_.begin(), crossings_.end(), [](const Crossing& c) { return c.out; })) finish();
   }
@@ -83,6 +79,29 @@ class VulkanExecutable final : public Executable {
     uint32_t cols = 0, slot = 0;
     bool out = false;
   };
+
+  // What of a step its commands depend on, apart from where they are cut.
+  struct Form {
+    uint32_t rows = 0, exact = 0, results = 0, slices = 0, chunks = 0, page_words = 0;
+    std::vector<uint32_t> prompt_blocks, page_tables;
+    friend bool operator==(const Form&, const Form&) = default;
+  };
+  Form form() const {
+    return {step_.rows,   step_.exact, step_.results,       step_.slices,
+            step_.chunks, page_words_, step_.prompt_blocks, step_.page_tables};
+  }
+
+  void record() {
+    recorded_ = form();
+    recorder_.begin(sink_ != nullptr);
+    copy_tables();
+    for (uint32_t i = 0; i < commands_.size(); ++i) {
+      recorder_.barrier();
+      commands_[i](step_);
+      recorder_.mark(i);
+    }
+    recorder_.submit();
+  }
 
   static float* floats(std::byte* at) { return reinterpret_cast<float*>(at); }
   uint32_t* words() const { return reinterpret_cast<uint32_t*>(device_.staging().mapped()); }
@@ -213,7 +232,8 @@ class VulkanExecutable final : public Executable {
         for (uint32_t p = 0; p < pages; ++p) words()[at++] = from[p].value;
       }
     }
-    page_words_ = at - t.pages;
+    // In steps, so that a sequence that grows by a page seldom needs other commands.
+    page_words_ = std::min<uint32_t>(static_cast<uint32_t>(align_up(at - t.pages, 64)), t.words - t.pages);
   }
 
   // Rows of embedding tables are decoded here, activations of other devices copied.
@@ -270,6 +290,7 @@ class VulkanExecutable final : public Executable {
   std::vector<MaskSpec> masks_;
   std::vector<Crossing> crossings_;
   uint32_t page_words_ = 0;
+  Form recorded_;
   bool fresh_ = false;  // a step was submitted whose results were not fetched
   TraceSink* sink_ = nullptr;
 };

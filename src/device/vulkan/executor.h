@@ -39,7 +39,8 @@ class CommandMaker {
   CommandMaker(const CommandMaker&) = delete;
   CommandMaker& operator=(const CommandMaker&) = delete;
 
-  Command make(const Op& op);
+  // The command of operation `i`. Those of a program are made in their order.
+  Command make(size_t i);
   const Workspace& workspace() const { return workspace_; }
   const StepTables& tables() const { return tables_; }
   Bound act(Act a) const;
@@ -57,6 +58,7 @@ class CommandMaker {
   // Makes bytes of activations for products in integers.
   struct Rounding;
   struct ExpertSteps;
+  struct GatedPair;
 
   Command make_op(const Embed& o);
   Command make_op(const Norm& o);
@@ -85,6 +87,11 @@ class CommandMaker {
   // `halves`: as in ProductOptions.
   std::shared_ptr<Rounding> rounding(const Bound& input, uint32_t cols, std::initializer_list<Weight> weights,
                                      bool halves = true);
+  // Is operation `op` one whose input a norm has just made, of which it wants bytes where rows continue
+  // sequences? Then the norm makes them.
+  bool takes_bytes_of_norm(size_t op) const;
+  // None where one kernel cannot read both matrices.
+  std::shared_ptr<GatedPair> gated_pair(const Gated& o);
   Bound rounded() const { return scratch(scratch_rounded(), workspace_.rounded); }
   bool integers_for(Weight w) const;
   // What products of this weight read: for rows that continue sequences, for rows of prompts.
@@ -115,6 +122,7 @@ class CommandMaker {
   Workspace workspace_;
   StepTables tables_;
   std::vector<uint32_t> sizes_;  // of blocks
+  size_t made_ = 0;              // number of the operation whose command is being made
   uint64_t crossed_ = 0;
   std::vector<VkDescriptorPool> pools_;
   uint32_t left_ = 0;  // sets left in the last pool

@@ -41,7 +41,7 @@ std::unique_ptr<Device> VulkanModule::open(uint32_t index, const OpenOptions& op
   const bool gpu = opened->gpu.physical().description.kind != ModuleDeviceKind::cpu;
   if (options.exact) {
     variants.integer_rows = variants.integer_prompts = variants.matrix_prompts = false;
-  } else if (gpu && !wish.plain && !wish.integers && !wish.matrices) {
+  } else if (gpu && !wish.plain && !wish.integers && !wish.matrices && !wish.rows) {
     variants = measured_variants(opened, variants, opened->choice);
   }
   return std::make_unique<VulkanDevice>(opened, variants, Clock::usual_aim / (1U << options.halvings));

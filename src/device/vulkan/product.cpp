@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "base/error.h"
 
 namespace hearth::vulkan {
@@ -17,9 +18,10 @@ uint32_t rows_of_aim(StepState& step, Pace pace, double units_per_row, uint32_t 
 }
 
 void CommandMaker::Rounding::record(StepState& step) const {
-  if (exact == prompt) return round(step, 0, step.rows, exact);
+  const uint32_t done = by_norm ? step.exact : 0;
+  if (exact == prompt) return round(step, done, step.rows - done, exact);
   // Bytes of the first rows end before halves of the others begin: a row of halves is the longer one.
-  round(step, 0, step.exact, exact);
+  round(step, done, step.exact - done, exact);
   round(step, step.exact, step.rows - step.exact, prompt);
 }
 
@@ -124,6 +126,7 @@ std::shared_ptr<CommandMaker::Rounding> CommandMaker::rounding(const Bound& inpu
     made->exact = std::max(made->exact, narrow_rows(w));
     made->prompt = std::max(made->prompt, narrow_prompts(w, halves));
   }
+  made->by_norm = takes_bytes_of_norm(made_);
   const auto needs = [&](Narrow form) { return made->exact == form || made->prompt == form; };
   if (!needs(Narrow::bytes) && !needs(Narrow::halves)) return made;
   const Bound out = rounded();
@@ -181,7 +184,7 @@ std::shared_ptr<CommandMaker::Product> CommandMaker::product(Weight w, const Sou
   made->prompt_push = push;
   made->prompt_push.x_at = prompt_input.at;
   made->prompt_push.other_at = made->prompt_push.route_at = prompt_second.at;
-  const std::string type = "." + shader_type(home.type);
+  const std::string type = "." + shader_type(home.type, home.packed);
   const std::string gemv =
       std::string(few ? "gemv_integer" : "gemv") + (v.subgroups ? "_subgroup" : "") + type;
   const uint32_t experts = o.used > 0 ? 1 : 0;
@@ -190,6 +193,47 @@ std::shared_ptr<CommandMaker::Product> CommandMaker::product(Weight w, const Sou
   if (o.used == 0) made->four = pipeline(gemv, {threads, gemv_cols, 0});
   made->tile = tile(prompts, type, experts);
   return made;
+}
+
+std::shared_ptr<CommandMaker::GatedPair> CommandMaker::gated_pair(const Gated& o) {
+  const WeightHome &gate = device_.residence().weights[o.gate.id - 1],
+                   &up = device_.residence().weights[o.up.id - 1];
+  if (o.gate_bias || o.up_bias || narrow_rows(o.gate) != Narrow::bytes || gate.type != up.type ||
+      gate.parts.size() != 1 || up.parts.size() != 1) {
+    return nullptr;
+  }
+  const WeightPart &first = gate.parts.front(), &second = up.parts.front();
+  const uint64_t bytes = second.at + second.bytes - first.at;
+  if (second.at < first.at || part(first).buffer != part(second).buffer ||
+      bytes > device_.driver().gpu.capabilities().largest_binding) {
+    return nullptr;
+  }
+  auto made = std::make_shared<GatedPair>();
+  const Bound in = rounded(), out = act(o.out);
+  const Range weights = device_.weights().range(first.at, align_up(bytes, 4));
+  made->set = set({{weights_at, weights}, {input_at, in.range}, {output_at, out.range}});
+  ProductPush& push = made->push;
+  push.cols = gate.cols;
+  push.count = gate.rows;
+  push.row_bytes = static_cast<uint32_t>(gate.row_bytes);
+  push.rows = 1;
+  push.x_at = in.at;
+  push.y_at = out.at;
+  push.y_cols = o.out.cols;
+  push.scale = o.scale_up;
+  push.act = static_cast<uint32_t>(o.act);
+  push.second = static_cast<uint32_t>(second.at - first.at);
+  push.gate_scale = o.scale_gate;
+  const std::string name = std::string("gemv_integer") + (device_.variants().subgroups ? "_subgroup" : "") +
+                           "_gated." + shader_type(gate.type, gate.packed);
+  made->pipeline = pipeline(name, {threads, 1, 0});
+  return made;
+}
+
+void CommandMaker::GatedPair::record(StepState& step) const {
+  const Groups groups((push.count + gemv_rows - 1) / gemv_rows);
+  step.recorder.dispatch(pipeline, set, &push, sizeof push, 1, groups.y, groups.z,
+                         {Pace::product, 4.0 * push.count * push.cols});
 }
 
 }  // namespace hearth::vulkan

@@ -13,6 +13,8 @@ struct ProductPush {
   float scale = 1, soft_cap = 0;
   uint32_t flags = 0, act = 0;
   uint32_t route_at = 0, used = 1, first_expert = 0, experts = 0, row_base = 0;
+  uint32_t second = 0;
+  float gate_scale = 1;
 };
 enum ProductFlag : uint32_t { with_bias = 1, add_second = 2, gate_second = 4, rows_are_pairs = 8 };
 
@@ -30,6 +32,7 @@ struct CommandMaker::Rounding {
   VkPipeline bytes = nullptr, halves = nullptr;
   Push push;
   Narrow exact = Narrow::none, prompt = Narrow::none;  // what each kind of rows needs
+  bool by_norm = false;                                // the norm before it has made that of the exact rows
 
   // Rows of the step.
   void record(StepState& step) const;
@@ -68,6 +71,15 @@ struct CommandMaker::Product {
   // Pairs of rows [first, first + rows) and their experts; pair 0 is that of the first row. Pairs of prompts
   // must have been put together by expert before.
   void pairs(StepState& step, uint32_t first, uint32_t rows, RowKind kind) const;
+};
+
+// Both products of a Gated with a single row.
+struct CommandMaker::GatedPair {
+  VkDescriptorSet set = nullptr;
+  VkPipeline pipeline = nullptr;
+  ProductPush push;
+
+  void record(StepState& step) const;
 };
 
 // y and z of a dispatch over `groups` work groups, more of which may be needed than one dimension takes.

@@ -14,9 +14,14 @@ constexpr uint64_t patience_ns = 600'000'000'000;  // of a whole step; a driver'
 
 }  // namespace
 
+double Clock::seconds(const std::array<double, 4>& units) const {
+  double sum = 0;
+  for (size_t i = 0; i < units.size(); ++i) sum += units[i] * per_unit_[i];
+  return sum;
+}
+
 void Clock::learn(const std::array<double, 4>& units, double measured) {
-  double estimate = 0;
-  for (size_t i = 0; i < units.size(); ++i) estimate += units[i] * per_unit_[i];
+  const double estimate = seconds(units);
   if (estimate <= 0 || measured <= 0) return;
   for (size_t i = 0; i < units.size(); ++i) {
     const double share = units[i] * per_unit_[i] / estimate;
@@ -53,6 +58,7 @@ void Recorder::begin(bool trace) {
   wait();
   check(gpu_.api().vkResetCommandPool(gpu_.handle(), pool_, 0), "vkResetCommandPool");
   used_ = stamps_ = 0;
+  behind_ = copied_ = false;
   trace_ = trace && queries_ != nullptr;
   first_stamp_.clear();
   ops_.clear();
@@ -73,8 +79,7 @@ void Recorder::open() {
   Submission& s = submissions_[used_++];
   s.units = {};
   s.estimate = 0;
-  VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-  begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+  const VkCommandBufferBeginInfo begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   check(api.vkBeginCommandBuffer(s.commands, &begin), "vkBeginCommandBuffer");
   recording_ = true;
   if (used_ == 1 && queries_ != nullptr) api.vkCmdResetQueryPool(s.commands, queries_, 0, most_stamps);
@@ -103,6 +108,9 @@ void Recorder::dispatch(VkPipeline pipeline, VkDescriptorSet set, const void* pu
 
 void Recorder::copy(const Range& from, const Range& to) {
   if (from.bytes == 0) return;
+  constexpr VkPipelineStageFlags before = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+  if (behind_) wait_for(before, VK_PIPELINE_STAGE_TRANSFER_BIT);
+  copied_ = true;
   const VkBufferCopy region{from.offset, to.offset, from.bytes};
   gpu_.api().vkCmdCopyBuffer(submissions_[used_ - 1].commands, from.buffer, to.buffer, 1, &region);
 }
@@ -112,13 +120,26 @@ void Recorder::barrier() {
     close(false);
     open();
   }
+  // No more stages than need be: a dispatch that also waits for copies, or makes the host see what it wrote,
+  // waits longer.
+  VkPipelineStageFlags before = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+  if (copied_) before |= VK_PIPELINE_STAGE_TRANSFER_BIT;
+  copied_ = false;
+  behind_ = true;
+  wait_for(before, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
+}
+
+void Recorder::wait_for(VkPipelineStageFlags before, VkPipelineStageFlags after) {
   VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-  memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
-                         VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_HOST_READ_BIT;
-  constexpr VkPipelineStageFlags work = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-  gpu_.api().vkCmdPipelineBarrier(submissions_[used_ - 1].commands, work, work | VK_PIPELINE_STAGE_HOST_BIT,
-                                  0, 1, &memory, 0, nullptr, 0, nullptr);
+  if ((before & VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT) != 0) memory.srcAccessMask |= VK_ACCESS_SHADER_WRITE_BIT;
+  if ((before & VK_PIPELINE_STAGE_TRANSFER_BIT) != 0) memory.srcAccessMask |= VK_ACCESS_TRANSFER_WRITE_BIT;
+  if ((after & VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT) != 0)
+    memory.dstAccessMask |= VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  if ((after & VK_PIPELINE_STAGE_TRANSFER_BIT) != 0)
+    memory.dstAccessMask |= VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  if ((after & VK_PIPELINE_STAGE_HOST_BIT) != 0) memory.dstAccessMask |= VK_ACCESS_HOST_READ_BIT;
+  gpu_.api().vkCmdPipelineBarrier(submissions_[used_ - 1].commands, before, after, 0, 1, &memory, 0, nullptr, 0,
+                                  nullptr);
 }
 
 void Recorder::mark(uint32_t op) {
@@ -133,14 +154,26 @@ void Recorder::close(bool last) {
   const DeviceApi& api = gpu_.api();
   check(api.vkEndCommandBuffer(s.commands), "vkEndCommandBuffer");
   recording_ = false;
+  hand_in(s, last);
+}
+
+void Recorder::hand_in(const Submission& submission, bool last) {
   VkSubmitInfo submit{VK_STRUCTURE_TYPE_SUBMIT_INFO};
   submit.commandBufferCount = 1;
-  submit.pCommandBuffers = &s.commands;
-  check(api.vkQueueSubmit(gpu_.queue(), 1, &submit, last ? fence_ : nullptr), "vkQueueSubmit");
+  submit.pCommandBuffers = &submission.commands;
+  check(gpu_.api().vkQueueSubmit(gpu_.queue(), 1, &submit, last ? fence_ : nullptr), "vkQueueSubmit");
+}
+
+bool Recorder::repeat() {
+  if (used_ != 1 || trace_ || clock_.seconds(submissions_.front().units) >= clock_.aim()) return false;
+  wait();
+  hand_in(submissions_.front(), true);
+  pending_ = true;
+  return true;
 }
 
 void Recorder::submit() {
-  barrier();
+  wait_for(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT);
   close(true);
   pending_ = true;
 }

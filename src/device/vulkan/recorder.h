@@ -25,6 +25,7 @@ class Clock {
   explicit Clock(double aim = usual_aim) : aim_(aim) {}
   double aim() const noexcept { return aim_; }
   double seconds(Work work) const { return work.units * per_unit_[static_cast<size_t>(work.pace)]; }
+  double seconds(const std::array<double, 4>& units) const;
   // `units`: of each kind, in a submission that took `measured` seconds.
   void learn(const std::array<double, 4>& units, double measured);
   // Units of a kind that fill the aim.
@@ -54,12 +55,17 @@ class Recorder {
   void begin(bool trace);
   void dispatch(VkPipeline pipeline, VkDescriptorSet set, const void* push, uint32_t push_bytes, uint32_t x,
                 uint32_t y, uint32_t z, Work work);
+  // Sees what came before the last barrier.
   void copy(const Range& from, const Range& to);
   // What follows sees what came before. A place where a submission may end.
   void barrier();
   // The commands since the last mark belong to operation `op` (traced steps).
   void mark(uint32_t op);
   void submit();
+  // The step that was recorded last, once more: what changes between the two lies in memory. False, and nothing
+  // is done, if there is none to repeat: it was traced, or cut into several submissions, or would be by what has
+  // been learned since.
+  bool repeat();
   // Throws Error(device_lost).
   void wait();
 
@@ -78,7 +84,9 @@ class Recorder {
   };
 
   void open();
+  void wait_for(VkPipelineStageFlags before, VkPipelineStageFlags after);
   void close(bool last);
+  void hand_in(const Submission& submission, bool last);
   void timestamp();
   void learn();
 
@@ -91,6 +99,7 @@ class Recorder {
   std::vector<Submission> submissions_;
   uint32_t used_ = 0;
   bool recording_ = false, pending_ = false, trace_ = false;
+  bool behind_ = false, copied_ = false;  // the step has had a barrier; there were copies since the last one
   uint32_t stamps_ = 0;
   std::vector<uint32_t> first_stamp_;               // [submission]
   std::vector<std::pair<uint32_t, uint32_t>> ops_;  // stamp, operation

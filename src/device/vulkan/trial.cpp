@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 
@@ -11,14 +12,16 @@
 namespace hearth::vulkan {
 namespace {
 
-constexpr uint32_t prompt_rows = 64, format = 2;
+constexpr uint32_t prompt_rows = 64, format = 3, product_op = 1;
 constexpr int passes = 4;
+// A product with one row shall take this long, so that starting it counts little.
+constexpr double long_enough = 5e-5;  // seconds
 // Rounding to bytes loses less than a fiftieth of the largest result; what is wrong loses much more.
 constexpr double tolerance = 0.05;
 
 // A product of one weight with some rows, and what it gave.
 struct Setup {
-  uint32_t side = 0;  // rows and columns of the weight
+  uint32_t rows = 0, cols = 0;  // of the weight
   Program program;
   std::vector<std::byte> weight, table;
   Layout layout;
@@ -30,33 +33,39 @@ struct Outcome {
 
 class Total final : public TraceSink {
  public:
-  void record(const TraceEntry& entry) override { seconds += entry.seconds; }
+  void record(const TraceEntry& entry) override { seconds += entry.op == product_op ? entry.seconds : 0; }
   double seconds = 0;
 };
 
-std::vector<std::byte> normal_weights(DType type, uint32_t rows, uint32_t side, float scale, uint32_t seed) {
+// Rows that repeat after the first `different` ones: to make them takes longer than to multiply them.
+std::vector<std::byte> normal_weights(DType type, uint32_t rows, uint32_t cols, float scale, uint32_t seed) {
+  constexpr uint32_t different = 256;
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
-  std::vector<float> values(size_t{rows} * side);
+  std::vector<float> values(size_t{std::min(rows, different)} * cols);
   for (float& v : values) v = normal(random) * scale;
-  std::vector<std::byte> bytes(row_bytes(type, side).value_or(0) * rows);
-  type_info(type).round(values, bytes);
+  const size_t row = row_bytes(type, cols).value_or(0), made = row * std::min(rows, different);
+  std::vector<std::byte> bytes(row * rows);
+  type_info(type).round(values, std::span(bytes).first(made));
+  for (size_t at = made; at < bytes.size(); at += made)
+    std::memcpy(bytes.data() + at, bytes.data(), std::min(made, bytes.size() - at));
   return bytes;
 }
 
-Setup make_setup(uint32_t side) {
+Setup make_setup(uint32_t rows, uint32_t cols) {
   Setup w;
-  w.side = side;
-  w.weight = normal_weights(DType::q4_k, side, side, 0.05F, 1);
-  w.table = normal_weights(DType::f32, prompt_rows, side, 1, 2);
+  w.rows = rows;
+  w.cols = cols;
+  w.weight = normal_weights(DType::q4_k, rows, cols, 0.05F, 1);
+  w.table = normal_weights(DType::f32, prompt_rows, cols, 1, 2);
   Program& p = w.program;
-  p.acts = {{side}, {side}};
-  p.weights = {{"trial.table", DType::f32, {prompt_rows, side, 1}},
-               {"trial.weight", DType::q4_k, {side, side, 1}}};
-  p.ops = {Embed{{1, side}, {1}, 1}, Linear{{1, side}, {2, side}, {2}, {}, {}, Act1::none, 1},
-           Pool{{2, side}, PoolKind::none, {}, {}, side}};
+  p.acts = {{cols}, {rows}};
+  p.weights = {{"trial.table", DType::f32, {prompt_rows, cols, 1}},
+               {"trial.weight", DType::q4_k, {rows, cols, 1}}};
+  p.ops = {Embed{{1, cols}, {1}, 1}, Linear{{1, cols}, {2, rows}, {2}, {}, {}, Act1::none, 1},
+           Pool{{2, rows}, PoolKind::none, {}, {}, rows}};
   p.layer_of.assign(p.ops.size(), 0);
-  p.outputs = side;
+  p.outputs = rows;
   w.layout = lay_out(p, prompt_rows);
   return w;
 }
@@ -96,7 +105,7 @@ Outcome try_one(const std::shared_ptr<Driver>& driver, const Variants& variants,
   plan.buffers = {{BufferKind::weights, device.resident(work.program), false},
                   {BufferKind::arena, work.layout.peak, false},
                   {BufferKind::workspace, device.workspace(work.program, prompt_rows), false},
-                  {BufferKind::results, uint64_t{prompt_rows} * work.side * sizeof(float), false}};
+                  {BufferKind::results, uint64_t{prompt_rows} * work.rows * sizeof(float), false}};
   device.reserve(plan, work.program);
   const std::vector<std::byte>* data[] = {&work.table, &work.weight};
   for (uint32_t i = 0; i < 2; ++i) {
@@ -110,22 +119,13 @@ Outcome try_one(const std::shared_ptr<Driver>& driver, const Variants& variants,
   return o;
 }
 
-bool alike(const std::vector<float>& a, const std::vector<float>& b) {
-  double largest = 0, difference = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    largest = std::max(largest, std::fabs(static_cast<double>(a[i])));
-    difference = std::max(difference, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
-  }
-  return a.size() == b.size() && std::isfinite(difference) && difference <= tolerance * largest;
-}
-
 // Are prompts right with `variants`, and faster than `seconds`? A driver that offers matrices and has no
 // compiler for them is left without.
 bool better(const std::shared_ptr<Driver>& driver, const Variants& variants, const Setup& work,
             const Outcome& plain, double seconds) {
   try {
     const Outcome o = try_one(driver, variants, work);
-    return alike(plain.prompt, o.prompt) && o.prompt_seconds < seconds;
+    return alike(plain.prompt, o.prompt, tolerance) && o.prompt_seconds < seconds;
   } catch (const Error& e) {
     if (e.code != Code::unsupported) throw;
     return false;
@@ -135,25 +135,47 @@ bool better(const std::shared_ptr<Driver>& driver, const Variants& variants, con
 // The outcome on disk: a byte for the format, and one with a bit per variant.
 std::vector<std::byte> packed(const Variants& v) {
   const unsigned bits = (v.subgroups ? 1U : 0U) | (v.integer_rows ? 2U : 0U) | (v.integer_prompts ? 4U : 0U) |
-                        (v.matrix_prompts ? 8U : 0U);
+                        (v.matrix_prompts ? 8U : 0U) | (v.row_attention ? 16U : 0U);
   return {static_cast<std::byte>(format), static_cast<std::byte>(bits)};
 }
 
 }  // namespace
 
+bool alike(std::span<const float> a, std::span<const float> b, double tolerance) {
+  if (a.size() != b.size()) return false;
+  double largest = 0;
+  for (const float v : a) largest = std::max(largest, std::fabs(static_cast<double>(v)));
+  // Written so that what is no number differs.
+  return std::equal(a.begin(), a.end(), b.begin(), [&](float x, float y) {
+    return std::fabs(static_cast<double>(x) - static_cast<double>(y)) <= tolerance * largest;
+  });
+}
+
 Variants try_variants(const std::shared_ptr<Driver>& driver, const Variants& variants) {
-  // Enough work that starting it counts little; a processor takes it for more.
   const bool gpu = driver->gpu.physical().description.kind != ModuleDeviceKind::cpu;
-  const Setup work = make_setup(gpu ? 2048 : 256);
   Variants best = variants;
   best.subgroups = best.integer_rows = best.integer_prompts = best.matrix_prompts = false;
+  best.row_attention = false;
+  if (gpu && row_attention_fits(driver->gpu.capabilities())) {
+    const RowAttentionTrial trial = try_row_attention(driver, best);
+    best.row_attention = trial.alike && trial.rows < trial.blocks;
+  }
+  Setup work = make_setup(gpu ? 2048 : 256, gpu ? 2048 : 256);
   Outcome plain = try_one(driver, best, work);
+  // A fast GPU gets more to do, as far as its memory goes.
+  for (uint32_t rows = 16384; gpu && plain.row_seconds < long_enough && rows <= 131072; rows *= 8) {
+    uint64_t room = 0;
+    for (const MemoryHeap& heap : driver->gpu.heaps()) room += heap.device_local ? heap.free : 0;
+    if (room < uint64_t{16} * rows * work.cols) break;
+    work = make_setup(rows, 2048);
+    plain = try_one(driver, best, work);
+  }
   double row = plain.row_seconds, prompt = plain.prompt_seconds;
   if (variants.subgroups) {
     Variants v = best;
     v.subgroups = true;
     const Outcome o = try_one(driver, v, work);
-    if (alike(plain.row, o.row) && o.row_seconds <= row) {
+    if (alike(plain.row, o.row, tolerance) && o.row_seconds <= row) {
       best.subgroups = true;
       row = o.row_seconds;
     }
@@ -162,8 +184,8 @@ Variants try_variants(const std::shared_ptr<Driver>& driver, const Variants& var
     Variants v = best;
     v.integer_rows = v.integer_prompts = true;
     const Outcome o = try_one(driver, v, work);
-    best.integer_rows = alike(plain.row, o.row) && o.row_seconds < row;
-    best.integer_prompts = alike(plain.prompt, o.prompt) && o.prompt_seconds < prompt;
+    best.integer_rows = alike(plain.row, o.row, tolerance) && o.row_seconds < row;
+    best.integer_prompts = alike(plain.prompt, o.prompt, tolerance) && o.prompt_seconds < prompt;
     if (best.integer_prompts) prompt = o.prompt_seconds;
   }
   if (driver->gpu.capabilities().matrices) {
@@ -190,6 +212,7 @@ Variants measured_variants(const std::shared_ptr<Driver>& driver, const Variants
   v.integer_rows = dots && (bits & 2U) != 0;
   v.integer_prompts = dots && (bits & 4U) != 0;
   v.matrix_prompts = driver->gpu.capabilities().matrices && (bits & 8U) != 0;
+  v.row_attention = row_attention_fits(driver->gpu.capabilities()) && (bits & 16U) != 0;
   return v;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "device/vulkan/vulkan_device.h"
 
@@ -16,5 +17,17 @@ Variants measured_variants(const std::shared_ptr<Driver>& driver, const Variants
 
 // The trial itself. `variants`: what may be used.
 Variants try_variants(const std::shared_ptr<Driver>& driver, const Variants& variants);
+
+// Whether no value of `b` differs from that of `a` by more than `tolerance` of the largest of `a`; false where
+// something is no number.
+bool alike(std::span<const float> a, std::span<const float> b, double tolerance);
+
+// Part of try_variants: attention of a row behind some hundred tokens by the kernel of blocks and by that of rows.
+struct RowAttentionTrial {
+  bool alike = false;
+  double blocks = 0, rows = 0;  // seconds
+};
+RowAttentionTrial try_row_attention(const std::shared_ptr<Driver>& driver, const Variants& variants,
+                                    const HeadShape& heads = {32, 8, 128, 128});
 
 }  // namespace hearth::vulkan

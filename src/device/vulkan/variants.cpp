@@ -19,11 +19,13 @@ void take_word(VariantWish& wish, std::string_view word) {
     wish.integers = word == "integer";
   } else if (word == "coopmat") {
     wish.matrices = true;
+  } else if (word == "rows") {
+    wish.rows = true;
   } else if (word == "compact" || word == "unrolled") {
     wish.compact = word == "compact";
   } else {
     throw Error(Code::bad_request, fmt::format("HEARTH_VULKAN_VARIANTS: '{}' is no variant", word),
-                "use some of plain, float, integer, coopmat, compact, unrolled, separated by commas");
+                "use some of plain, float, integer, coopmat, compact, unrolled, rows, separated by commas");
   }
 }
 
@@ -42,6 +44,11 @@ VariantWish parse_variants(std::string_view words) {
 VariantWish wished_variants() {
   const char* value = std::getenv("HEARTH_VULKAN_VARIANTS");
   return parse_variants(value != nullptr ? value : "");
+}
+
+bool row_attention_fits(const Capabilities& c) {
+  const bool fixed = c.subgroup_size_control || c.subgroup_min == c.subgroup_max;
+  return c.subgroup_arithmetic && fixed && c.subgroup >= 8 && c.subgroup <= 64 && 128 % c.subgroup == 0;
 }
 
 Variants variants_of(const PhysicalDevice& device, const VariantWish& wish) {
@@ -63,6 +70,7 @@ Variants variants_of(const PhysicalDevice& device, const VariantWish& wish) {
   v.subgroups = c.subgroup_arithmetic && !wish.plain;
   v.integer_rows = v.integer_prompts = wish.integers.value_or(false);
   v.matrix_prompts = wish.matrices;
+  v.row_attention = wish.rows && row_attention_fits(c);
   v.compact = wish.compact.value_or(device.description.kind == ModuleDeviceKind::cpu);
   return v;
 }
@@ -74,9 +82,9 @@ std::string describe(const Variants& v) {
                          : v.integer_rows          ? "integer products for generation"
                          : prompts                 ? "integer products for prompts"
                                                    : "float products";
-  return fmt::format("{}, {}{}, attention {}", sums, integers,
+  return fmt::format("{}, {}{}, attention {}{}", sums, integers,
                      v.matrix_prompts ? ", cooperative matrices for prompts" : "",
-                     v.compact ? "compact" : "unrolled");
+                     v.compact ? "compact" : "unrolled", v.row_attention ? ", by subgroups for generation" : "");
 }
 
 }  // namespace hearth::vulkan

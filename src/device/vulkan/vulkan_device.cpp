@@ -136,22 +136,24 @@ void VulkanDevice::load(Weight weight, const WeightView& view) {
   for (const WeightPart& part : residence_.weights[weight.id - 1].parts) {
     const WeightHome& home = residence_.weights[weight.id - 1];
     const uint64_t from = (uint64_t{part.first_expert} * home.rows + part.first_row) * home.row_bytes;
-    upload(part.at, view.data.subspan(from, part.bytes));
+    upload(part.at, view.data.subspan(from, part.bytes), home.packed);
   }
 }
 
 // Straight into the GPU's memory where it is mapped (shared memory, a resizable BAR), else through the
 // staging buffer.
-void VulkanDevice::upload(uint64_t at, std::span<const std::byte> bytes) {
-  const uint64_t most = weight_block(driver_->gpu.capabilities());
+void VulkanDevice::upload(uint64_t at, std::span<const std::byte> bytes, bool packed) {
+  const auto put = [packed](std::span<const std::byte> from, std::byte* to) {
+    if (packed) return pack(from, to);
+    std::memcpy(to, from.data(), from.size());
+  };
+  const uint64_t unit = packed ? packed_bytes : 1,
+                 most = std::min<uint64_t>(staging_.size(), weight_block(driver_->gpu.capabilities()));
   while (!bytes.empty()) {
     std::byte* to = weights_.mapped(at);
-    if (to != nullptr) {
-      std::memcpy(to, bytes.data(), bytes.size());
-      return;
-    }
-    const uint64_t some = std::min<uint64_t>({bytes.size(), staging_.size(), most});
-    std::memcpy(staging_.mapped(), bytes.data(), some);
+    if (to != nullptr) return put(bytes, to);
+    const uint64_t some = std::min<uint64_t>(bytes.size(), most / unit * unit);
+    put(bytes.first(some), staging_.mapped());
     copy_now({staging_.handle(), 0, some}, weights_.range(at, some));
     bytes = bytes.subspan(some);
     at += some;

@@ -67,7 +67,8 @@ class VulkanDevice final : public Device {
 
  private:
   void reserve_cache(const DeviceBuffers& plan, const Program& program);
-  void upload(uint64_t at, std::span<const std::byte> bytes);
+  // `packed`: as pack() puts them (weights.h).
+  void upload(uint64_t at, std::span<const std::byte> bytes, bool packed = false);
   void copy_now(const Range& from, const Range& to);
 
   std::shared_ptr<Driver> driver_;

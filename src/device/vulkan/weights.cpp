@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
 
 #include "base/checked.h"
 #include "device/vulkan/pipelines.h"
@@ -99,6 +100,7 @@ Residence residence_of(const Program& program, const Capabilities& limits) {
       const WeightInfo& info = program.weights[id.id - 1];
       WeightHome& w = r.weights[id.id - 1];
       w.type = info.type;
+      w.packed = packs(info.type, info.shape.cols);
       w.rows = static_cast<uint32_t>(info.shape.rows);
       w.cols = static_cast<uint32_t>(info.shape.cols);
       w.stack = static_cast<uint32_t>(info.shape.stack);
@@ -128,10 +130,24 @@ std::vector<uint16_t> codebooks() {
   return all;
 }
 
-std::string shader_type(DType type) {
+bool packs(DType type, uint64_t cols) { return type == DType::q8_0 && cols % 256 == 0; }
+
+void pack(std::span<const std::byte> from, std::byte* to) {
+  constexpr size_t scale = 2, block = 34, blocks = packed_bytes / block;
+  for (; !from.empty(); from = from.subspan(packed_bytes), to += packed_bytes) {
+    for (size_t b = 0; b < blocks; ++b) {
+      const std::byte* at = from.data() + b * block;
+      std::memcpy(to + b * scale, at, scale);
+      std::memcpy(to + blocks * scale + b * (block - scale), at + scale, block - scale);
+    }
+  }
+}
+
+std::string shader_type(DType type, bool packed) {
   std::string name(type_info(type).name);
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (packed) name += "_packed";
   return name;
 }
 

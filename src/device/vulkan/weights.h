@@ -15,9 +15,11 @@ struct WeightPart {
   uint32_t first_expert = 0, experts = 1;
 };
 
-// A weight as the kernels want it: the file's own blocks, cut where a binding or an allocation must end.
+// A weight as the kernels want it: the file's own blocks, or `packed` ones, cut where a binding or an
+// allocation must end.
 struct WeightHome {
   DType type{};
+  bool packed = false;
   uint32_t rows = 0, cols = 0, stack = 1;
   uint64_t row_bytes = 0;
   std::vector<WeightPart> parts;  // none: not on this device
@@ -38,8 +40,15 @@ uint64_t weight_block(const Capabilities& limits);
 // All codebooks of the IQ types, in the order of shaders/types/codebook.glsl.
 std::vector<uint16_t> codebooks();
 
-// The name of a type in the names of shaders: "q4_k".
-std::string shader_type(DType type);
+// The name of a type in the names of shaders: "q4_k"; "q8_0_packed".
+std::string shader_type(DType type, bool packed = false);
+
+// Blocks of Q8_0 have 34 bytes, of which kernels cannot read sixteen at once. Where a row has whole eights of
+// them, eight lie on the device as eight scales and then the levels, in as many bytes.
+inline constexpr uint64_t packed_bytes = 272;
+bool packs(DType type, uint64_t cols);
+// `from` and `to`: whole eights of blocks.
+void pack(std::span<const std::byte> from, std::byte* to);
 
 // Whether there are kernels that multiply the type as integers.
 bool multiplies_integers(DType type);

@@ -1,11 +1,19 @@
 // Generation: each weight is read once for up to COLS activation rows. A row's sum has one order (thread by thread,
 // then the tree), fused multiply-adds are written out and nothing else may be fused: results do not depend on COLS.
+//
+// GATED: of one row of activations, rows of the gate and the same rows of the matrix that is multiplied with it, which begins
+// `second` bytes behind the gate. The results are those of two products one after the other, to the bit.
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 64;
 layout(constant_id = 1) const uint COLS = 1;
 layout(constant_id = 2) const uint EXPERTS = 0;
-const uint ROWS = 2;  // weight rows per work group
+const uint OUTS = 2;  // results per work group and activation row
+#ifdef GATED
+const uint ROWS = 2 * OUTS;  // weight rows per work group: those of the gate first
+#else
+const uint ROWS = OUTS;
+#endif
 
 #ifdef SUBGROUP
 shared float part[ROWS * COLS * 64];
@@ -17,6 +25,14 @@ shared float part[ROWS * COLS * THREADS];
 float acc[8];
 uint x_row[4];  // where the activation rows begin
 
+// Where weight row r of the work group begins.
+uint w_row(uint base, uint r0, uint r) {
+#ifdef GATED
+  base += r / OUTS * second;
+#endif
+  return base + min(r0 + r % OUTS, count - 1u) * row_bytes;
+}
+
 // sum() adds the products of a thread to acc.
 #ifdef INTEGER
 uint x_begin(uint row) { return x_at + row * row_words(); }
@@ -26,13 +42,13 @@ void sum(uint base, uint r0) {
   const uint pieces = cols / 32u, run = max(GAP, 16u);
   for (uint q = gl_LocalInvocationID.x; q < pieces; q += THREADS) {
     uint block = q / (VALUES / 32u), p = q % (VALUES / 32u), e0 = p * 16u / run * (2u * run) + p * 16u % run;
-    [[dont_unroll]] for (uint part_of = 0; part_of < 2u; ++part_of) {
+    [[unroll]] for (uint part_of = 0; part_of < 2u; ++part_of) {
       const uint e = e0 + part_of * run, column = block * VALUES + e;
       uvec4 w[ROWS];
       vec2 s[ROWS];
       [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-        uint at = base + min(r0 + r, count - 1u) * row_bytes + block * BYTES;
-        w[r] = uvec4(levels4(at, e), levels4(at, e + 4u), levels4(at, e + 8u), levels4(at, e + 12u));
+        uint at = w_row(base, r0, r) + block * BYTES;
+        w[r] = levels16(at, e);
         s[r] = scales(at, e);
       }
       [[unroll]] for (uint c = 0; c < COLS; ++c) {
@@ -60,7 +76,7 @@ void sum(uint base, uint r0) {
     uint xe = (block * VALUES + e) / 4u;
     vec4 low[ROWS], high[ROWS];
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-      uint at = base + min(r0 + r, count - 1u) * row_bytes + block * BYTES;
+      uint at = w_row(base, r0, r) + block * BYTES;
       low[r] = decode4(at, e);
       high[r] = decode4(at, e + GAP);
     }
@@ -83,10 +99,21 @@ void sum(uint base, uint r0) {
 }
 #endif
 
+// Sum i of the work group, after the barrier.
+float total(uint i) {
+#ifdef SUBGROUP
+  float s = part[i * 64u];
+  for (uint n = 1; n < gl_NumSubgroups; ++n) s += part[i * 64u + n];
+  return s;
+#else
+  return part[i * THREADS];
+#endif
+}
+
 void main() {
   const uint t = gl_LocalInvocationID.x;
   // Neighbours in x share their weights.
-  const uint r0 = (gl_WorkGroupID.y + gl_WorkGroupID.z * gl_NumWorkGroups.y) * ROWS;
+  const uint r0 = (gl_WorkGroupID.y + gl_WorkGroupID.z * gl_NumWorkGroups.y) * OUTS;
   const uint c0 = gl_WorkGroupID.x * COLS;  // relative to first_row
   if (r0 >= count) return;
   uint base = 0;
@@ -118,18 +145,16 @@ void main() {
   }
   barrier();
 #endif
-  if (t < ROWS * COLS) {
-    uint r = r0 + t / COLS, c = c0 + t % COLS;
-    if (r < count && c < rows) {
-#ifdef SUBGROUP
-      float s = part[t * 64u];
-      for (uint i = 1; i < gl_NumSubgroups; ++i) s += part[t * 64u + i];
+  if (t >= OUTS * COLS) return;
+  const uint r = r0 + t / COLS, c = c0 + t % COLS;
+  if (r >= count || c >= rows) return;
+  const uint at = (first_row + c) * y_cols + first + r;
+#ifdef GATED
+  precise float gate = total(t) * gate_scale, up = total(OUTS + t) * scale;
+  y[y_at + at] = activate(act, gate) * up;
 #else
-      float s = part[t * THREADS];
+  const float s = total(t);
+  y[y_at + at] = EXPERTS != 0 && (flags & 4u) != 0u ? activate(act, y[y_at + at]) * (s * scale)
+                                                    : finished(s, first + r, at);
 #endif
-      uint at = (first_row + c) * y_cols + first + r;
-      y[y_at + at] = EXPERTS != 0 && (flags & 4u) != 0u ? activate(act, y[y_at + at]) * (s * scale)
-                                                        : finished(s, first + r, at);
-    }
-  }
 }

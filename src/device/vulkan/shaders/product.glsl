@@ -4,9 +4,11 @@
 // that a thread which takes both reads these once.
 // A type that can be multiplied as integers also has levels4(at, e), four levels as signed bytes, and scales(at, e), scale
 // and minimum of the GROUP of values to which e belongs: value = scale · level − minimum; without MINIMA the latter is 0.
+// LEVELS16: it has levels16(at, e) too, the levels e..e+15 (e a multiple of 16), read together.
 // INTEGER: the input is what round.glsl made of the activations; MATRIX: what halve.glsl made of them.
 layout(binding = 0) readonly buffer Weights32 { uint w32[]; };
 layout(binding = 0) readonly buffer Weights16 { uint16_t w16[]; };
+layout(binding = 0) readonly buffer Weights128 { uvec4 w128[]; };  // of types whose blocks are multiples of 16 bytes
 #ifdef INTEGER
 layout(binding = 1) readonly buffer Rounded { uint x_words[]; };
 layout(binding = 1) readonly buffer Rounded4 { uvec4 x_words4[]; };
@@ -38,20 +40,29 @@ layout(push_constant) uniform Push {
   uint route_at, used;               // experts of row r: route[route_at + r · 2 used + u], in the vector's binding
   uint first_expert, experts;        // those of this binding
   uint row_base;                     // activation row of the first pair
+  uint second;                       // bytes from the gate to the matrix that is multiplied with it (gemv_gated)
+  float gate_scale;
 };
 
 uint u16_at(uint at) { return uint(w16[at >> 1]); }
 uint u32_at2(uint at) { return u16_at(at) | (u16_at(at + 2u) << 16); }  // two-byte alignment
 uint u32_at4(uint at) { return w32[at >> 2]; }
+uvec4 u128_at2(uint at) {
+  uint i = at >> 2;
+  uvec4 w = uvec4(w32[i], w32[i + 1u], w32[i + 2u], w32[i + 3u]);
+  if ((at & 2u) == 0u) return w;
+  return (w >> 16) | (uvec4(w.yzw, w32[i + 4u]) << 16);
+}
 float f16_at(uint at) { return half_at(u16_at(at)); }
 
 // Bytes of q less those of n, all of them below 128.
 uint lowered(uint q, uint n) { return ((q | 0x80808080u) - n) ^ 0x80808080u; }
+uvec4 lowered(uvec4 q, uint n) { return ((q | 0x80808080u) - n) ^ 0x80808080u; }
 vec4 scaled4(vec2 s, uint levels) { return s.x * signed_bytes(levels) - s.y; }
 
 #ifdef INTEGER
-// A row of rounded activations: four bytes a word, then a float per 32 columns, padded to whole uvec4.
-uint row_words() { return cols / 4u + (cols / 32u + 3u) / 4u * 4u; }
+#include "rounded.glsl"
+uint row_words() { return rounded_words(cols); }
 float scale_of(uint x_row, uint column) { return uintBitsToFloat(x_words[x_row + cols / 4u + column / 32u]); }
 int sum_of_bytes(uvec4 x) {
   return dot4(x.x, 0x01010101u) + dot4(x.y, 0x01010101u) + dot4(x.z, 0x01010101u) + dot4(x.w, 0x01010101u);

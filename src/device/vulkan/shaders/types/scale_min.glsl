@@ -1,8 +1,9 @@
-// Scale and minimum of sub-block j of Q4_K and Q5_K: six bits each, packed into the twelve bytes at `at`, which is a
-// multiple of four.
-vec2 scale_min(uint at, uint j) {
+// Scale and minimum of sub-block j of Q4_K and Q5_K: head is the block's first sixteen bytes, d and dmin as halves and then
+// twelve bytes with six bits each.
+vec2 scale_min(uvec4 head, uint j) {
   uint s = j % 4u * 8u;
-  uint a = u32_at4(at) >> s, b = u32_at4(at + 4u) >> s, c = u32_at4(at + 8u) >> s;
-  if (j < 4u) return vec2(float(a & 63u), float(b & 63u));
-  return vec2(float((c & 15u) | ((a >> 2) & 48u)), float(((c >> 4) & 15u) | ((b >> 2) & 48u)));
+  uint a = head.y >> s, b = head.z >> s, c = head.w >> s;
+  vec2 by = j < 4u ? vec2(float(a & 63u), float(b & 63u))
+                   : vec2(float((c & 15u) | ((a >> 2) & 48u)), float(((c >> 4) & 15u) | ((b >> 2) & 48u)));
+  return unpackHalf2x16(head.x) * by;
 }
