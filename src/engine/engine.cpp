@@ -52,6 +52,7 @@ Engine::Engine(BoundModel model, const Gguf& file, std::vector<Device*> devices,
       devices_(std::move(devices)),
       plan_(std::move(plan)),
       options_(std::move(options)),
+      file_(&file),
       cached_on_(model_.program.caches.size()),
       batcher_({plan_.rows, plan_.results, most_exact_rows}) {
   divide(file);
@@ -86,15 +87,19 @@ void Engine::divide(const Gguf& file) {
 
 void Engine::load(const Gguf& file, uint32_t device, const Program& program) {
   devices_[device]->reserve(plan_.devices[device], program);
-  std::vector<bool> wanted(model_.tensors.size());
+  std::vector<bool> wanted(model_.tensors.size()), embeds(wanted), multiplies(wanted);
   for (const Op& op : program.ops) {
-    for (const Weight w : weights_of(op)) wanted[w.id - 1] = true;
+    for (const Weight w : weights_of(op)) {
+      wanted[w.id - 1] = true;
+      (std::holds_alternative<Embed>(op) ? embeds : multiplies)[w.id - 1] = true;
+    }
   }
   const bool copied = plan_.devices[device].copies_weights();
   for (uint32_t i = 0; i < model_.tensors.size(); ++i) {
     if (!wanted[i]) continue;
     devices_[device]->load({i + 1}, file.view(*model_.tensors[i]));
     if (copied) file.forget(*model_.tensors[i]);
+    if (copied && embeds[i] && multiplies[i]) tied_tables_.push_back(model_.tensors[i]);
   }
 }
 
@@ -354,6 +359,7 @@ bool Engine::step() {
   inputs.host = crossing_spans_;
   const std::span<const float> results = compute(inputs);
   pace_.note(batch_, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  forget_tables(tokens_.size());
   deliver(results);
   return true;
 }

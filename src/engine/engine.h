@@ -72,6 +72,8 @@ class Engine {
 
   void divide(const Gguf& file);
   void load(const Gguf& file, uint32_t device, const Program& program);
+  // After a step of `rows`: lets go of what reading rows of tables has mapped, where devices have copies.
+  void forget_tables(size_t rows) const;
   void size_inputs();
   std::span<const float> compute(const StepInputs& inputs);
   // Calls what uses a device, and takes note where that is lost.
@@ -103,7 +105,9 @@ class Engine {
   std::vector<Device*> devices_;
   Plan plan_;
   EngineOptions options_;
-  std::vector<Stretch> stretches_;                // in the order in which they run
+  const Gguf* file_ = nullptr;
+  std::vector<const TensorInfo*> tied_tables_;  // of embeddings, of which a device has a copy for another use
+  std::vector<Stretch> stretches_;              // in the order in which they run
   std::vector<std::vector<uint32_t>> cached_on_;  // [cache group] devices that hold layers of it
   std::vector<std::vector<float>> crossing_;      // host copies of activations, by Transfer::slot
   std::vector<std::span<float>> crossing_spans_;

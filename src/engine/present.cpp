@@ -1,4 +1,5 @@
-// Memory of the caches, before it is written to for the first time.
+// What the process has of the memory that the plan lists: caches before they are written to for the first
+// time, and the file after it was read.
 #include <algorithm>
 #include <chrono>
 #include <limits>
@@ -43,6 +44,14 @@ bool Engine::make_present(Sequence& s, std::chrono::steady_clock::time_point unt
     }
   }
   return true;
+}
+
+// The system maps the neighbours of each row that is read: a long prompt would map much of the table, beside
+// its copy, and the process would have more than the plan said.
+void Engine::forget_tables(size_t rows) const {
+  constexpr size_t many = 32;  // rows of tokens that are generated are read again soon, and are few
+  if (rows < many) return;
+  for (const TensorInfo* table : tied_tables_) file_->forget(*table);
 }
 
 }  // namespace hearth

@@ -109,27 +109,32 @@ void Model::head(Builder& b, Act x) const {
   }
 }
 
-BoundModel bind_model(const Gguf& file, bool vectors) {
+const Architecture& architecture_of(const Gguf& file) {
   const Keys keys(file);
   std::vector<std::string_view> known;
   for (const Architecture& a : architectures()) {
+    if (a.name == keys.architecture()) return a;
     known.push_back(a.name);
-    if (a.name != keys.architecture()) continue;
-    Binder binder(file);
-    const std::unique_ptr<Model> model = a.bind(keys, binder);
-    if (vectors) model->make_vectors();
-    Builder builder(model->ropes(), model->caches(), binder.weights());
-    Act x = model->embed(builder);
-    for (uint32_t i = 0; i < model->hyper().layers; ++i) {
-      builder.at_layer(static_cast<uint16_t>(i));
-      x = model->layer(builder, i, x);
-    }
-    builder.at_layer(0xffff);
-    model->head(builder, x);
-    return {keys.architecture(), model->hyper(), std::move(builder).finish(), binder.tensors()};
   }
   throw Error(Code::unsupported, fmt::format("unknown architecture '{}'", keys.architecture()),
               fmt::format("this version runs {}", fmt::join(known, ", ")));
+}
+
+BoundModel bind_model(const Gguf& file, bool vectors) {
+  const Architecture& architecture = architecture_of(file);
+  const Keys keys(file);
+  Binder binder(file);
+  const std::unique_ptr<Model> model = architecture.bind(keys, binder);
+  if (vectors) model->make_vectors();
+  Builder builder(model->ropes(), model->caches(), binder.weights());
+  Act x = model->embed(builder);
+  for (uint32_t i = 0; i < model->hyper().layers; ++i) {
+    builder.at_layer(static_cast<uint16_t>(i));
+    x = model->layer(builder, i, x);
+  }
+  builder.at_layer(0xffff);
+  model->head(builder, x);
+  return {keys.architecture(), model->hyper(), std::move(builder).finish(), binder.tensors()};
 }
 
 }  // namespace hearth

@@ -72,8 +72,12 @@ struct BoundModel {
   std::vector<const TensorInfo*> tensors;  // [weight id − 1]
 };
 
-// Throws Error(unsupported) for an unknown architecture (naming those that are known), Error(corrupt_file)
-// for a file that contradicts itself. `vectors`: the program ends in a vector whatever the model is for.
+// That of a file. Throws Error(unsupported) for an unknown one, naming those that are known,
+// Error(corrupt_file) where the file names none.
+const Architecture& architecture_of(const Gguf& file);
+
+// Throws what architecture_of does, and Error(corrupt_file) for a file that contradicts itself. `vectors`:
+// the program ends in a vector whatever the model is for.
 BoundModel bind_model(const Gguf& file, bool vectors = false);
 
 }  // namespace hearth

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "model/model.h"
 
 namespace hearth {
 
@@ -15,7 +16,12 @@ OpenModel OpenModel::open(const std::string& path) {
     m.name = std::filesystem::path(path).filename().string();
     m.file = std::make_unique<Gguf>(Gguf::open(path));
   }
-  m.tokenizer = Tokenizer::create(read_vocabulary(*m.file));
+  try {
+    m.tokenizer = Tokenizer::create(read_vocabulary(*m.file));
+  } catch (const Error&) {
+    architecture_of(*m.file);  // a file of an unknown one is not blamed for what it lacks
+    throw;
+  }
   if (const auto source = m.file->string("tokenizer.chat_template")) {
     m.template_source = *source;
     try {

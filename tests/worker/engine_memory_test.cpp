@@ -1,10 +1,15 @@
 // Memory as promised: buffers as planned, and no task that fails for want of pages harms another.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "base/error.h"
+#include "convert/shapes.h"
 #include "reference.h"
+#include "worker/loaded_model.h"
 
 namespace hearth::test {
 namespace {
@@ -50,6 +55,43 @@ TEST(EngineMemory, TheDeviceTakesWhatThePlanLists) {
       }
     }
   }
+}
+
+// Bytes of a mapped file that the process holds (Rss of /proc/self/smaps).
+uint64_t mapped_bytes(const std::string& path) {
+  std::ifstream smaps("/proc/self/smaps");
+  uint64_t sum = 0;
+  bool here = false;
+  for (std::string line; std::getline(smaps, line);) {
+    if (line.find("-") != std::string::npos && line.find(" r") != std::string::npos)
+      here = line.size() >= path.size() && line.compare(line.size() - path.size(), path.size(), path) == 0;
+    if (here && line.starts_with("Rss:")) sum += std::stoull(line.substr(4)) << 10;
+  }
+  return sum;
+}
+
+// A table that is the head's matrix too has a copy there. What a prompt reads of the file itself, and the
+// neighbours that the system maps with each row, would come on top of the plan.
+TEST(EngineMemory, APromptLeavesNoTableBesideItsCopy) {
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("hearth-tied-" + std::to_string(::getpid()) + ".gguf");
+  synthetic_model("llama-110m", "Q8_0").write(path);
+  {
+    LoadRequest request;
+    request.wish.context = 1024;
+    LoadedModel model(OpenModel::open(path.string()), request);
+    ASSERT_TRUE(model.engine().plan().devices[0].copies_weights());
+    constexpr uint64_t table = uint64_t{32000} * 768 / 32 * 34;
+    const uint64_t before = mapped_bytes(path.string());
+    std::vector<TokenId> tokens;
+    for (int32_t i = 0; i < 900; ++i) tokens.push_back({i * 35});  // spread over the whole table
+    Scores scores;
+    model.engine().add(scoring(std::move(tokens), scores));
+    drain(model.engine());
+    EXPECT_FALSE(scores.empty());
+    EXPECT_LE(mapped_bytes(path.string()), before + table / 8);
+  }
+  std::filesystem::remove(path);
 }
 
 // 16 pages; the first sequence holds most of them.

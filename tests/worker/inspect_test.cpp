@@ -1,12 +1,15 @@
 #include "worker/inspect.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "base/error.h"
+#include "formats/gguf_writer.h"
 #include "reference.h"
+#include "worker/open_model.h"
 
 namespace hearth {
 namespace {
@@ -39,6 +42,25 @@ TEST(Inspect, AnEmbeddingModelIsOne) {
 TEST(Inspect, AFileThatIsNoModelIsAnError) {
   EXPECT_THROW(inspect_model("/nonexistent/model.gguf"), Error);
   EXPECT_THROW(inspect_model("/dev/null"), Error);
+}
+
+// A file of an architecture that this version does not know is told so, whatever else it lacks.
+TEST(Inspect, AnUnknownArchitectureIsNamedFirst) {
+  const auto path =
+      std::filesystem::temp_directory_path() / ("hearth-arch-" + std::to_string(::getpid()) + ".gguf");
+  for (const auto& [architecture, told] :
+       {std::pair{"madeup", "unknown architecture 'madeup'"}, std::pair{"llama", "tokenizer.ggml.tokens"}}) {
+    GgufWriter writer;
+    writer.put("general.architecture", std::string(architecture));
+    writer.write(path);
+    try {
+      OpenModel::open(path.string());
+      FAIL() << architecture;
+    } catch (const Error& e) {
+      EXPECT_NE(e.message.find(told), std::string::npos) << e.message;
+    }
+  }
+  std::filesystem::remove(path);
 }
 
 }  // namespace
