@@ -1,5 +1,6 @@
-// The Vulkan kernels of one device, each against the bandwidth that a copy reaches in the same run: products with one
-// row and with a prompt's rows for every type and variant, norms, and what a stage costs that does nothing.
+// The Vulkan kernels of one device, each against the bandwidth that a copy reaches in the same run: products
+// with one row and with a prompt's rows for every type and variant, norms, and what a stage costs that does
+// nothing.
 //
 //   bench_vulkan [DEVICE NUMBER] [MiB of weights] [type] [variant]
 #include <fmt/format.h>
@@ -29,7 +30,8 @@ std::vector<std::byte> weight_bytes(uint64_t bytes) {
     const auto half = static_cast<uint16_t>(0x2c00U + (random() & 0x3ffU));
     std::memcpy(&data[i], &half, sizeof half);
   }
-  for (size_t at = made; at < bytes; at += made) std::memcpy(&data[at], data.data(), std::min(made, bytes - at));
+  for (size_t at = made; at < bytes; at += made)
+    std::memcpy(&data[at], data.data(), std::min(made, bytes - at));
   return data;
 }
 
@@ -79,7 +81,8 @@ struct Work {
                     {BufferKind::results, uint64_t{rows} * width * sizeof(float), false}};
     device.reserve(plan, program);
     for (uint32_t i = 0; i < data.size(); ++i)
-      device.load({i + 1}, {program.weights[i].name, program.weights[i].type, program.weights[i].shape, data[i]});
+      device.load({i + 1},
+                  {program.weights[i].name, program.weights[i].type, program.weights[i].shape, data[i]});
     const auto executable = device.prepare(program, layout);
     std::vector<TokenId> tokens;
     std::vector<uint32_t> positions;
@@ -139,19 +142,23 @@ void products(const std::shared_ptr<Driver>& driver, uint64_t mib, const std::st
       std::string line = fmt::format("{:8} {:10}", name, variant);
       if (!v.matrix_prompts) {
         Work w(1);
-        w.program.ops.push_back(Linear{w.first(), w.act(count), w.weight(type->type, count, cols), {}, {}, Act1::none, 1});
+        w.program.ops.push_back(
+            Linear{w.first(), w.act(count), w.weight(type->type, count, cols), {}, {}, Act1::none, 1});
         VulkanDevice device(driver, v, Clock::usual_aim);
         const double s = w.run(device).median(1);
-        line += fmt::format("  1 row {:8.1f} us {:7.0f} GB/s", s * 1e6, static_cast<double>(row) * count / s / 1e9);
+        line += fmt::format("  1 row {:8.1f} us {:7.0f} GB/s", s * 1e6,
+                            static_cast<double>(row) * count / s / 1e9);
       } else {
         line += fmt::format("{:35}", "");
       }
       for (const uint32_t outs : {4096U, 12288U}) {
         Work w(512);
-        w.program.ops.push_back(Linear{w.first(), w.act(outs), w.weight(type->type, outs, cols), {}, {}, Act1::none, 1});
+        w.program.ops.push_back(
+            Linear{w.first(), w.act(outs), w.weight(type->type, outs, cols), {}, {}, Act1::none, 1});
         VulkanDevice device(driver, v, Clock::usual_aim);
         const double s = w.run(device).median(1);
-        line += fmt::format("  512 x {:5} {:8.1f} us {:6.1f} TFLOP/s", outs, s * 1e6, 2.0 * 512 * outs * cols / s / 1e12);
+        line += fmt::format("  512 x {:5} {:8.1f} us {:6.1f} TFLOP/s", outs, s * 1e6,
+                            2.0 * 512 * outs * cols / s / 1e12);
       }
       fmt::print("{}\n", line);
       std::fflush(stdout);
@@ -159,7 +166,8 @@ void products(const std::shared_ptr<Driver>& driver, uint64_t mib, const std::st
   }
 }
 
-// Programs of one kind of operation, many times one after the other: what it costs with the barrier before it.
+// Programs of one kind of operation, many times one after the other: what it costs with the barrier before
+// it.
 template <class Make>
 void chain(const std::shared_ptr<Driver>& driver, const Variants& v, const char* name, Make make) {
   constexpr uint32_t many = 400, few = 100;
@@ -181,12 +189,25 @@ void small(const std::shared_ptr<Driver>& driver) {
   v.matrix_prompts = false;
   v.subgroups = driver->gpu.capabilities().subgroup_arithmetic;
   v.integer_rows = driver->gpu.capabilities().int_dot;
-  chain(driver, v, "combine 4096", [](Work& w) { w.program.ops.push_back(Combine{w.first(), {}, w.first(), 1, 0}); });
+  chain(driver, v, "combine 4096", [](Work& w) {
+    w.program.ops.push_back(Combine{w.first(), {}, w.first(), 1, 0});
+  });
   chain(driver, v, "norm 4096", [](Work& w) {
-    w.program.ops.push_back(Norm{w.first(), w.first(), w.data.size() < 2 ? w.weight(DType::f32, 1, cols) : Weight{2}, {}, NormKind::rms, 1e-5F});
+    w.program.ops.push_back(Norm{w.first(),
+                                 w.first(),
+                                 w.data.size() < 2 ? w.weight(DType::f32, 1, cols) : Weight{2},
+                                 {},
+                                 NormKind::rms,
+                                 1e-5F});
   });
   chain(driver, v, "linear 4096x4096 Q4_K", [](Work& w) {
-    w.program.ops.push_back(Linear{w.first(), w.first(), w.data.size() < 2 ? w.weight(DType::q4_k, cols, cols) : Weight{2}, {}, {}, Act1::none, 1});
+    w.program.ops.push_back(Linear{w.first(),
+                                   w.first(),
+                                   w.data.size() < 2 ? w.weight(DType::q4_k, cols, cols) : Weight{2},
+                                   {},
+                                   {},
+                                   Act1::none,
+                                   1});
   });
 }
 

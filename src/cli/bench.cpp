@@ -15,6 +15,7 @@
 #include "cli/devices.h"
 #include "cli/environment.h"
 #include "convert/shapes.h"
+#include "worker/probe.h"
 
 namespace hearth {
 namespace {
@@ -61,7 +62,9 @@ void run_tests(Bench& bench, const BenchOptions& o, BenchResult& r) {
 }
 
 void measure_limits(Device& device, Limits& limits) {
-  limits.bytes = std::max(limits.bytes, measure_read_bandwidth(device.info().threads));
+  const std::string& name = device.info().name;
+  const double bytes = name == "cpu" ? measure_read_bandwidth(device.info().threads) : probed_read_rate(name);
+  limits.bytes = std::max(limits.bytes, bytes);
   limits.operations = std::max(limits.operations, device.product_rate());
 }
 

@@ -351,4 +351,10 @@ int serve_probe(int fd) {
   }
 }
 
+double probed_read_rate(const std::string& device) {
+  probe::SpeedOptions speed;
+  speed.most_bytes = ProbeQuestion{}.sweep_bytes;
+  return probe::sweep_rate([&] { return open_device(device, {}); }, speed);
+}
+
 }  // namespace hearth

@@ -68,6 +68,35 @@ TEST(VulkanDriver, AbsentDriversAndModulesAreNamed) {
   EXPECT_NE(text.find("no module for 'vulkan' in /nowhere"), std::string::npos) << text;
 }
 
+// Loaders pass over a driver whose library is not there, or lacks one of its own, in silence.
+TEST(VulkanDriver, ADriverThatCannotBeLoadedIsNamed) {
+  const auto manifest =
+      std::filesystem::temp_directory_path() / ("hearth-icd-" + std::to_string(::getpid()) + ".json");
+  const auto said = [&](const std::string& library) {
+    std::ofstream(manifest) << R"({"file_format_version":"1.0.0","ICD":{"library_path":")" << library
+                            << R"(","api_version":"1.3.0"}})";
+    const std::string files =
+        "VK_DRIVER_FILES=" + manifest.string() + " VK_ICD_FILENAMES=" + manifest.string();
+    return hearth("HEARTH_VULKAN_VALIDATE=0 " + files, "bench --device vulkan0 -p 1 -n 0 -r 1").second;
+  };
+  const std::string name = manifest.filename().string();
+  const std::string absent = said("libhearth-no-driver.so");
+  EXPECT_NE(absent.find(name + " names libhearth-no-driver.so, and libhearth-no-driver.so is missing"),
+            std::string::npos)
+      << absent;
+  EXPECT_NE(absent.find("libx11-6"), std::string::npos) << absent;
+  const std::string relative = said("./libhearth-no-driver.so");
+  EXPECT_NE(relative.find((manifest.parent_path() / "./libhearth-no-driver.so").string() + " is missing"),
+            std::string::npos)
+      << relative;
+  // What is no driver at all is not taken for one that lacks something.
+  std::ofstream(manifest) << "[1, 2";
+  EXPECT_EQ(hearth("VK_DRIVER_FILES=" + manifest.string(), "bench --device vulkan0 -p 1 -n 0 -r 1")
+                .second.find("is missing"),
+            std::string::npos);
+  std::filesystem::remove(manifest);
+}
+
 TEST(VulkanDriver, TheWorkersSandboxLetsItCompute) {
   const auto [code, text] = hearth("HEARTH_VULKAN_VALIDATE=0 OLLAMA_HOST=127.0.0.1:9",
                                    "run --device vulkan0 --max-tokens 4 "

@@ -133,7 +133,14 @@ TEST(VulkanIntegers, NormsAndGatesOfASingleRow) {
       const Act x = rig.act(512), n = rig.act(512), y = rig.act(131);
       rig.push(Embed{x, rig.weight(64, 512), 1});
       rig.push(Norm{x, n, rig.weight(1, 512, DType::f32, 0.1F, 1), {}, NormKind::rms, 1e-5F});
-      rig.push(Gated{n, y, rig.weight(131, 512, type, 0.1F), rig.weight(131, 512, type, 0.1F), {}, {}, 0.7F, 1.3F,
+      rig.push(Gated{n,
+                     y,
+                     rig.weight(131, 512, type, 0.1F),
+                     rig.weight(131, 512, type, 0.1F),
+                     {},
+                     {},
+                     0.7F,
+                     1.3F,
                      Act1::silu});
       rig.push(Pool{y, PoolKind::none, {}, {}, 131});
       const auto alone = rig.run(*gpu, {one_sequence(1, 1)}), two = rig.run(*gpu, {one_sequence(2, 2)}),

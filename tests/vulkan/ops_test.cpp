@@ -172,8 +172,8 @@ TEST(VulkanOps, AttentionOverManyPages) {
                   1e-4);
 }
 
-// Rows that continue sequences, by the kernel that is theirs alone: few and many heads, sizes that leave threads
-// idle, windows, caps, sinks, chunks, every type of cache.
+// Rows that continue sequences, by the kernel that is theirs alone: few and many heads, sizes that leave
+// threads idle, windows, caps, sinks, chunks, every type of cache.
 TEST(VulkanOps, AttentionOfRowsBySubgroups) {
   Variants v = float_variants();
   if (!row_attention_fits(module().driver(0)->gpu.capabilities()))

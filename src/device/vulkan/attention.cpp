@@ -136,9 +136,9 @@ Command CommandMaker::make_op(const Attend& o) {
   const double per_token = 2.0 * h.q_heads * ((o.two_pass ? 2 : 1) * h.k_size + h.v_size);
   return [push, join, s, groups, per_token, size, row, two_pass = o.two_pass, rows = shape.rows,
           group = o.kv.group,
-          p = pipeline(device_.variants().compact ? "attend_compact" : "attend",
-                       {k_type, v_type, bindings_of(kv), h.k_size, h.v_size, shape.queries,
-                        o.two_pass ? 1U : 0U}),
+          p = pipeline(
+              device_.variants().compact ? "attend_compact" : "attend",
+              {k_type, v_type, bindings_of(kv), h.k_size, h.v_size, shape.queries, o.two_pass ? 1U : 0U}),
           j = pipeline("attend_join", {})](StepState& step) {
     AttendPush mine = push;
     mine.table_at = step.page_tables[group];

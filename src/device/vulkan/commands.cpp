@@ -207,9 +207,8 @@ bool CommandMaker::takes_bytes_of_norm(size_t op) const {
   const auto* norm = std::get_if<Norm>(&program_.ops[op - 1]);
   if (norm == nullptr || norm->out.cols % 32 != 0) return false;
   const auto wants = [&](Act in, std::initializer_list<Weight> weights) {
-    return in.id == norm->out.id && std::any_of(weights.begin(), weights.end(), [&](Weight w) {
-             return narrow_rows(w) == Narrow::bytes;
-           });
+    return in.id == norm->out.id && std::any_of(weights.begin(), weights.end(),
+                                                [&](Weight w) { return narrow_rows(w) == Narrow::bytes; });
   };
   const Op& next = program_.ops[op];
   if (const auto* o = std::get_if<Linear>(&next)) return wants(o->in, {o->weight});

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "device/vulkan/gpu.h"
+#include "device/vulkan/manifests.h"
 
 namespace hearth::vulkan {
 namespace {
@@ -261,6 +262,12 @@ Instance::Instance() : global_(load_api()) {
   }
   const VkResult result = global_.vkCreateInstance(&info, nullptr, &instance_);
   if (result == VK_ERROR_INCOMPATIBLE_DRIVER) {
+    if (const std::string broken = drivers_that_do_not_load(); !broken.empty()) {
+      throw Error(
+          Code::not_found, fmt::format("no Vulkan driver can be loaded: {}", broken),
+          "install the library that is missing (in a container into its image); NVIDIA's driver needs "
+          "X11's: Debian and Ubuntu libx11-6 libxext6");
+    }
     throw Error(
         Code::not_found, "there is no Vulkan driver (VK_ERROR_INCOMPATIBLE_DRIVER)",
         "install one: Debian and Ubuntu mesa-vulkan-drivers, or NVIDIA's driver; look at VK_DRIVER_FILES "

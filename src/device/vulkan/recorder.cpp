@@ -108,7 +108,8 @@ void Recorder::dispatch(VkPipeline pipeline, VkDescriptorSet set, const void* pu
 
 void Recorder::copy(const Range& from, const Range& to) {
   if (from.bytes == 0) return;
-  constexpr VkPipelineStageFlags before = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+  constexpr VkPipelineStageFlags before =
+      VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
   if (behind_) wait_for(before, VK_PIPELINE_STAGE_TRANSFER_BIT);
   copied_ = true;
   const VkBufferCopy region{from.offset, to.offset, from.bytes};
@@ -131,15 +132,16 @@ void Recorder::barrier() {
 
 void Recorder::wait_for(VkPipelineStageFlags before, VkPipelineStageFlags after) {
   VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-  if ((before & VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT) != 0) memory.srcAccessMask |= VK_ACCESS_SHADER_WRITE_BIT;
+  if ((before & VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT) != 0)
+    memory.srcAccessMask |= VK_ACCESS_SHADER_WRITE_BIT;
   if ((before & VK_PIPELINE_STAGE_TRANSFER_BIT) != 0) memory.srcAccessMask |= VK_ACCESS_TRANSFER_WRITE_BIT;
   if ((after & VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT) != 0)
     memory.dstAccessMask |= VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
   if ((after & VK_PIPELINE_STAGE_TRANSFER_BIT) != 0)
     memory.dstAccessMask |= VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
   if ((after & VK_PIPELINE_STAGE_HOST_BIT) != 0) memory.dstAccessMask |= VK_ACCESS_HOST_READ_BIT;
-  gpu_.api().vkCmdPipelineBarrier(submissions_[used_ - 1].commands, before, after, 0, 1, &memory, 0, nullptr, 0,
-                                  nullptr);
+  gpu_.api().vkCmdPipelineBarrier(submissions_[used_ - 1].commands, before, after, 0, 1, &memory, 0, nullptr,
+                                  0, nullptr);
 }
 
 void Recorder::mark(uint32_t op) {

@@ -62,9 +62,9 @@ class Recorder {
   // The commands since the last mark belong to operation `op` (traced steps).
   void mark(uint32_t op);
   void submit();
-  // The step that was recorded last, once more: what changes between the two lies in memory. False, and nothing
-  // is done, if there is none to repeat: it was traced, or cut into several submissions, or would be by what has
-  // been learned since.
+  // The step that was recorded last, once more: what changes between the two lies in memory. False, and
+  // nothing is done, if there is none to repeat: it was traced, or cut into several submissions, or would be
+  // by what has been learned since.
   bool repeat();
   // Throws Error(device_lost).
   void wait();

@@ -18,11 +18,12 @@ Variants measured_variants(const std::shared_ptr<Driver>& driver, const Variants
 // The trial itself. `variants`: what may be used.
 Variants try_variants(const std::shared_ptr<Driver>& driver, const Variants& variants);
 
-// Whether no value of `b` differs from that of `a` by more than `tolerance` of the largest of `a`; false where
-// something is no number.
+// Whether no value of `b` differs from that of `a` by more than `tolerance` of the largest of `a`; false
+// where something is no number.
 bool alike(std::span<const float> a, std::span<const float> b, double tolerance);
 
-// Part of try_variants: attention of a row behind some hundred tokens by the kernel of blocks and by that of rows.
+// Part of try_variants: attention of a row behind some hundred tokens by the kernel of blocks and by that of
+// rows.
 struct RowAttentionTrial {
   bool alike = false;
   double blocks = 0, rows = 0;  // seconds

@@ -94,8 +94,8 @@ void step(Executable& executable, const Setup& s, uint32_t cached, uint32_t rows
 Outcome try_one(const std::shared_ptr<Driver>& driver, const Variants& variants, Setup& s) {
   VulkanDevice device(driver, variants, Clock::usual_aim);
   const CacheGroup& c = s.program.caches.front();
-  const uint64_t cache = s.plan.pages.front() *
-                         page_bytes({c.layers, c.kv_heads, c.k_size, c.v_size}, s.plan.kv);
+  const uint64_t cache =
+      s.plan.pages.front() * page_bytes({c.layers, c.kv_heads, c.k_size, c.v_size}, s.plan.kv);
   s.plan.buffers = {{BufferKind::weights, device.resident(s.program), false},
                     {BufferKind::kv, cache, false},
                     {BufferKind::arena, s.layout.peak, false},

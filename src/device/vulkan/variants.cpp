@@ -84,7 +84,8 @@ std::string describe(const Variants& v) {
                                                    : "float products";
   return fmt::format("{}, {}{}, attention {}{}", sums, integers,
                      v.matrix_prompts ? ", cooperative matrices for prompts" : "",
-                     v.compact ? "compact" : "unrolled", v.row_attention ? ", by subgroups for generation" : "");
+                     v.compact ? "compact" : "unrolled",
+                     v.row_attention ? ", by subgroups for generation" : "");
 }
 
 }  // namespace hearth::vulkan

@@ -42,6 +42,15 @@ Fix install_vulkan_driver(const Case& c, const Gpu& gpu) {
                              "libvulkan_radeon", "hardware.graphics.enable = true;"});
 }
 
+// NVIDIA's driver is linked with X11's client libraries, which images of containers seldom have.
+Fix install_missing_libraries(const Case& c, const Gpu& gpu) {
+  if (gpu.vendor != Vendor::nvidia) return install_vulkan_driver(c, gpu);
+  if (c.machine.surroundings.contained())
+    return {"install libx11-6 and libxext6 (Debian's and Ubuntu's names) in the container's image", {}};
+  return c.remedies.install({"libx11-6 libxext6", "libx11-6 libxext6", "libX11 libXext", "libx11 libxext",
+                             "libX11-6 libXext6", "hardware.graphics.enable = true;"});
+}
+
 std::string last_line(const std::string& text) {
   const std::vector<std::string_view> lines = lines_in(trimmed(text));
   return lines.empty() ? std::string() : std::string(trimmed(lines.back()));
@@ -60,8 +69,9 @@ std::string what_happened(const ProbeVerdict& v) {
     out = fmt::format("{} answered {}{}", v.replies.back().call, v.replies.back().code,
                       v.replies.back().text.empty() ? "" : " (" + v.replies.back().text + ")");
   else
-    out = v.cause.empty() ? "failed" : v.cause;
+    out = "failed";
   if (!v.phase.empty()) out += fmt::format(" in the step '{}'", v.phase);
+  if (out.starts_with("failed") && !v.cause.empty()) out += ": " + v.cause;
   const std::string last = last_line(v.stderr_tail);
   return last.empty() ? out : out + ": " + last;
 }
@@ -86,9 +96,12 @@ const char* code_of(const ProbeVerdict& v) {
 
 }  // namespace
 
-// The loader is there, and no driver for the card.
+// The loader is there, and no driver for the card, or one that cannot be loaded.
 void vulkan_drivers(Case& c) {
   if (!c.probed("vulkan")) return;
+  const auto broken = std::find_if(c.verdicts.begin(), c.verdicts.end(), [](const ProbeVerdict& v) {
+    return v.backend == "vulkan" && v.cause.starts_with("no Vulkan driver can be loaded: ");
+  });
   const bool no_loader = std::any_of(c.verdicts.begin(), c.verdicts.end(), [](const ProbeVerdict& v) {
     return v.backend == "vulkan" && v.outcome == ProbeOutcome::no_loader;
   });
@@ -110,6 +123,11 @@ void vulkan_drivers(Case& c) {
              .device = gpu.address,
              .sentence = fmt::format("{} Vulkan driver is not installed: Vulkan sees no GPU.", whose),
              .fix = install_vulkan_driver(c, gpu)});
+    } else if (broken != c.verdicts.end()) {
+      c.add({.code = "vk.icd-incomplete",
+             .device = gpu.address,
+             .sentence = fmt::format("Vulkan sees no GPU: {}.", broken->cause),
+             .fix = install_missing_libraries(c, gpu)});
     }
   }
 }
