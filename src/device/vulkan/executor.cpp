@@ -61,7 +61,7 @@ class VulkanExecutable final : public Executable {
     bring_in();
     // A step like the last, as when one token follows the other, is the same commands: recording them would
     // take longer than many a small model computes.
-    if (sink_ != nullptr || form() != recorded_ || !recorder_.repeat()) record();
+    if (sink_ != nullptr || !like_recorded() || !recorder_.repeat()) record();
     fresh_ = true;
     if (std::any_of(crossings_.begin(), crossings_.end(), [](const Crossing& c) { return c.out; })) finish();
   }
@@ -84,15 +84,27 @@ class VulkanExecutable final : public Executable {
   struct Form {
     uint32_t rows = 0, exact = 0, results = 0, slices = 0, chunks = 0, page_words = 0;
     std::vector<uint32_t> prompt_blocks, page_tables;
-    friend bool operator==(const Form&, const Form&) = default;
   };
-  Form form() const {
-    return {step_.rows,   step_.exact, step_.results,       step_.slices,
-            step_.chunks, page_words_, step_.prompt_blocks, step_.page_tables};
+  bool like_recorded() const {
+    const Form& f = recorded_;
+    return f.rows == step_.rows && f.exact == step_.exact && f.results == step_.results &&
+           f.slices == step_.slices && f.chunks == step_.chunks && f.page_words == page_words_ &&
+           f.prompt_blocks == step_.prompt_blocks && f.page_tables == step_.page_tables;
+  }
+  void note_form() {
+    Form& f = recorded_;
+    f.rows = step_.rows;
+    f.exact = step_.exact;
+    f.results = step_.results;
+    f.slices = step_.slices;
+    f.chunks = step_.chunks;
+    f.page_words = page_words_;
+    f.prompt_blocks = step_.prompt_blocks;  // of one size always: nothing is allocated after the first time
+    f.page_tables = step_.page_tables;
   }
 
   void record() {
-    recorded_ = form();
+    note_form();
     recorder_.begin(sink_ != nullptr);
     copy_tables();
     for (uint32_t i = 0; i < commands_.size(); ++i) {

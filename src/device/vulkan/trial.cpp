@@ -119,6 +119,18 @@ Outcome try_one(const std::shared_ptr<Driver>& driver, const Variants& variants,
   return o;
 }
 
+// Is attention of rows by subgroups right, and faster?
+bool rows_attend_faster(const std::shared_ptr<Driver>& driver, const Variants& variants) {
+  if (!row_attention_fits(driver->gpu.capabilities())) return false;
+  try {
+    const RowAttentionTrial trial = try_row_attention(driver, variants);
+    return trial.alike && trial.rows < trial.blocks;
+  } catch (const Error& e) {
+    if (e.code != Code::unsupported) throw;
+    return false;  // the driver's compiler does not take the kernel
+  }
+}
+
 // Are prompts right with `variants`, and faster than `seconds`? A driver that offers matrices and has no
 // compiler for them is left without.
 bool better(const std::shared_ptr<Driver>& driver, const Variants& variants, const Setup& work,
@@ -155,11 +167,7 @@ Variants try_variants(const std::shared_ptr<Driver>& driver, const Variants& var
   const bool gpu = driver->gpu.physical().description.kind != ModuleDeviceKind::cpu;
   Variants best = variants;
   best.subgroups = best.integer_rows = best.integer_prompts = best.matrix_prompts = false;
-  best.row_attention = false;
-  if (gpu && row_attention_fits(driver->gpu.capabilities())) {
-    const RowAttentionTrial trial = try_row_attention(driver, best);
-    best.row_attention = trial.alike && trial.rows < trial.blocks;
-  }
+  best.row_attention = gpu && rows_attend_faster(driver, best);
   Setup work = make_setup(gpu ? 2048 : 256, gpu ? 2048 : 256);
   Outcome plain = try_one(driver, best, work);
   // A fast GPU gets more to do, as far as its memory goes.

@@ -3,9 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
-#include "base/error.h"
 #include "device/vulkan/trial.h"
 
 namespace hearth::vulkan {
