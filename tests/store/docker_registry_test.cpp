@@ -7,7 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <map>
+#include <mutex>
 
 #include "base/error.h"
 #include "fake_registry.h"
@@ -131,10 +134,14 @@ TEST_F(DockerRegistryTest, WhatIsPushedComesBackTheSame) {
 
 TEST_F(DockerRegistryTest, PullsSurviveCutsFailuresAndASlowLink) {
   const std::string weights = noise(1'000'000, 2), host = registry_->host();
-  std::atomic<int> count{0};
+  // Each part of a blob meets each fault: counted together, one part could get all the failures, and give up.
+  std::mutex lock;
+  std::map<std::string, int> counts;
   const Proxy proxy(host, [&](const ServerRequest& r, ServerResponse& response) {
     if (!is_blob(r)) return;
-    const int n = ++count;
+    const std::string range(r.header("range"));  // a part goes on at another byte and has the same end
+    const std::lock_guard guard(lock);
+    const int n = ++counts[r.target + range.substr(std::min(range.find('-'), range.size()))];
     if (n % 4 == 1) response.cut_after = response.body.size() / 2;
     if (n % 4 == 2) response = {500};
     if (n % 4 == 3) {
