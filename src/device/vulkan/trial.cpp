@@ -17,7 +17,7 @@ constexpr int passes = 4;
 // A product with one row shall take this long, so that starting it counts little.
 constexpr double long_enough = 5e-5;  // seconds
 // Rounding to bytes loses less than a fiftieth of the largest result; what is wrong loses much more.
-constexpr double tolerance = 0.05;
+constexpr double rounding_loss = 0.05;
 
 // A product of one weight with some rows, and what it gave.
 struct Setup {
@@ -137,7 +137,7 @@ bool better(const std::shared_ptr<Driver>& driver, const Variants& variants, con
             const Outcome& plain, double seconds) {
   try {
     const Outcome o = try_one(driver, variants, work);
-    return alike(plain.prompt, o.prompt, tolerance) && o.prompt_seconds < seconds;
+    return alike(plain.prompt, o.prompt, rounding_loss) && o.prompt_seconds < seconds;
   } catch (const Error& e) {
     if (e.code != Code::unsupported) throw;
     return false;
@@ -183,7 +183,7 @@ Variants try_variants(const std::shared_ptr<Driver>& driver, const Variants& var
     Variants v = best;
     v.subgroups = true;
     const Outcome o = try_one(driver, v, work);
-    if (alike(plain.row, o.row, tolerance) && o.row_seconds <= row) {
+    if (alike(plain.row, o.row, rounding_loss) && o.row_seconds <= row) {
       best.subgroups = true;
       row = o.row_seconds;
     }
@@ -192,8 +192,8 @@ Variants try_variants(const std::shared_ptr<Driver>& driver, const Variants& var
     Variants v = best;
     v.integer_rows = v.integer_prompts = true;
     const Outcome o = try_one(driver, v, work);
-    best.integer_rows = alike(plain.row, o.row, tolerance) && o.row_seconds < row;
-    best.integer_prompts = alike(plain.prompt, o.prompt, tolerance) && o.prompt_seconds < prompt;
+    best.integer_rows = alike(plain.row, o.row, rounding_loss) && o.row_seconds < row;
+    best.integer_prompts = alike(plain.prompt, o.prompt, rounding_loss) && o.prompt_seconds < prompt;
     if (best.integer_prompts) prompt = o.prompt_seconds;
   }
   if (driver->gpu.capabilities().matrices) {
