@@ -35,7 +35,7 @@ constexpr Utf8Form utf8_forms[] = {
 }  // namespace
 
 Matcher::Matcher(std::shared_ptr<const Automaton> automaton)
-    : automaton_(std::move(automaton)), beginning_(automaton_->rules.size(), 0) {
+    : automaton_(std::move(automaton)), beginning_(automaton_->rules.size()) {
   info_.emplace_back();
   elements_.clear();
   begin(automaton_->root, stacks_.root());
@@ -68,7 +68,7 @@ ConfigId Matcher::new_step(ConfigId from, uint8_t byte) {
   elements_.clear();
   work_list_.clear();
   seen_.clear();
-  for (const uint32_t rank : ranks_) beginning_[rank] = 0;  // left behind where the work became too much
+  for (const uint32_t rank : ranks_) beginning_[rank].clear();  // left behind where the work became too much
   ranks_.clear();
   uint64_t work = 1;
   for (const Pair& element : configs_[from]) {
@@ -142,11 +142,11 @@ void Matcher::call(const Call& call, StackId stack) {
 
 void Matcher::begin(RuleId rule, StackId stack) {
   const uint32_t rank = automaton_->rules[rule].rank;
-  if (beginning_[rank] == 0) {
+  if (beginning_[rank].empty()) {
     ranks_.push_back(rank);
     std::push_heap(ranks_.begin(), ranks_.end(), std::greater<>());
   }
-  beginning_[rank] = stacks_.merge(beginning_[rank], stack);
+  beginning_[rank].push_back(stack);
 }
 
 // A rule that begins is entered once, after all rules that can begin with it, with all its stacks together.
@@ -155,7 +155,7 @@ void Matcher::begin_rules() {
     std::pop_heap(ranks_.begin(), ranks_.end(), std::greater<>());
     const uint32_t rank = ranks_.back();
     ranks_.pop_back();
-    const StackId stack = std::exchange(beginning_[rank], 0);
+    const StackId stack = stacks_.merge(beginning_[rank]);
     const Automaton::Rule& rule = automaton_->rules[automaton_->by_rank[rank]];
     for (const uint32_t state : rule.entry_steps)
       if (stacks_.depth(stack) + automaton_->step_need(state) <= most_frames)

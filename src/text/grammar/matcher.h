@@ -95,8 +95,8 @@ class Matcher {
   // Of the step being computed.
   std::vector<Pair> work_list_, elements_;
   PairSet seen_;
-  std::vector<StackId> beginning_;  // [rank]: stacks below a rule that begins; 0 = does not
-  std::vector<uint32_t> ranks_;     // heap of the ranks that do
+  std::vector<std::vector<StackId>> beginning_;  // [rank]: stacks below a rule that begins; none = does not
+  std::vector<uint32_t> ranks_;                  // heap of the ranks that do
 };
 
 }  // namespace hearth::grammar

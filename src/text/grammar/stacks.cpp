@@ -64,6 +64,20 @@ StackId Stacks::merge(StackId a, StackId b) {
   return merged;
 }
 
+StackId Stacks::merge(std::vector<StackId>& list) {
+  std::sort(list.begin(), list.end());
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+  while (list.size() > 1) {
+    size_t kept = 0;
+    for (size_t i = 0; i < list.size(); i += 2)
+      list[kept++] = i + 1 < list.size() ? merge(list[i], list[i + 1]) : list[i];
+    list.resize(kept);
+  }
+  const StackId merged = list.empty() ? 0 : list.front();
+  list.clear();
+  return merged;
+}
+
 StackId Stacks::top(StackId id, uint32_t levels) {
   if (id == root_ || id == unknown_) return id;
   if (levels == 0) return unknown_;

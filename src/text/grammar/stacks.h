@@ -28,6 +28,9 @@ class Stacks {
 
   StackId push(uint32_t back, StackId below);
   StackId merge(StackId a, StackId b);
+  // All of the list, which is empty then: two by two, since one after the other is as much work as the square
+  // of their number.
+  StackId merge(std::vector<StackId>& list);
   // Only the top `levels` frames of each stack, `unknown` below them.
   StackId top(StackId id, uint32_t levels);
   // The same stacks in another collection.
