@@ -1,6 +1,6 @@
-// The Vulkan kernels of one device, each against the bandwidth that a copy reaches in the same run: products
-// with one row and with a prompt's rows for every type and variant, norms, and what a stage costs that does
-// nothing.
+// The Vulkan kernels of one device: products with one row and with a prompt's rows for every type and
+// variant, norms, what a stage costs that does nothing, and a copy by a kernel, which is no limit: products
+// read faster.
 //
 //   bench_vulkan [DEVICE NUMBER] [MiB of weights] [type] [variant]
 #include <fmt/format.h>

@@ -353,7 +353,8 @@ int serve_probe(int fd) {
 
 double probed_read_rate(const std::string& device) {
   probe::SpeedOptions speed;
-  speed.most_bytes = ProbeQuestion{}.sweep_bytes;
+  // Beside what the device holds already.
+  speed.most_bytes = std::min(ProbeQuestion{}.sweep_bytes, free_memory(describe_device(device, {})) / 4);
   return probe::sweep_rate([&] { return open_device(device, {}); }, speed);
 }
 

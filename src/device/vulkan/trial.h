@@ -9,9 +9,9 @@ namespace hearth::vulkan {
 
 // `variants` with the products that came out right and were the fastest when they were tried on this device:
 // one matrix of Q4_K with one row and with many, by subgroup arithmetic or not, in integers, floats, or
-// halves by cooperative matrices. The outcome is kept per driver and chip, so that results do not change from
-// one process to the next; where no file can be written, it is measured anew. `kept`: where the outcome is,
-// Driver::choice.
+// halves by cooperative matrices; and attention of rows by subgroups, likewise. The outcome is kept per
+// driver and chip, so that results do not change from one process to the next; where no file can be written,
+// it is measured anew. `kept`: where the outcome is, Driver::choice.
 Variants measured_variants(const std::shared_ptr<Driver>& driver, const Variants& variants,
                            PipelineFile& kept);
 
