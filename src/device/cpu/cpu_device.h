@@ -20,6 +20,7 @@ struct LoadedWeight {
   const TypeKernels* kernels = nullptr;
   const std::byte* packed = nullptr;  // strips (packed.h) instead of rows, for products
   const PackedKernels* packed_kernels = nullptr;
+  PackedProduct product = nullptr;  // of strips
   uint64_t strip_bytes = 0;
   uint32_t rows = 0, cols = 0, stack = 1;
   uint64_t row_bytes = 0;

@@ -77,8 +77,8 @@ class ExpertsStage final : public Stage {
                 Source&& source, float* y) const {
     const uint32_t begin = w.pairs.first(expert), rows = w.pairs.count(expert);
     if (m.packed != nullptr) {
-      m.packed_kernels->product(m.strip(first, expert), count, m.cols,
-                                w.integers + begin * integer_row(m.cols).bytes, rows, y, unit_rows);
+      m.product(m.strip(first, expert), count, m.cols, w.integers + begin * integer_row(m.cols).bytes, rows,
+                y, unit_rows);
       return;
     }
     for (uint32_t i = 0; i < rows; ++i) {

@@ -49,7 +49,7 @@ void read_row(const Step& step, const Norm* norm, const float* x, uint32_t cols,
 void exact_product(const LoadedWeight& w, uint32_t expert, uint32_t first, uint32_t count, const ExactRows& x,
                    uint32_t rows, float* y, uint32_t y_stride) {
   if (w.packed != nullptr) {
-    w.packed_kernels->product(w.strip(first), count, w.cols, x.integers, rows, y, y_stride);
+    w.product(w.strip(first), count, w.cols, x.integers, rows, y, y_stride);
     return;
   }
   for (uint32_t n = 0; n < rows; n += gemv_rows) {
@@ -139,8 +139,8 @@ void Projector::multiply(std::span<const Product> products, uint32_t y_stride) c
   const uint64_t below = uint64_t{step_.exact_rows} * y_stride;
   for (const Product& p : products) {
     if (!takes_integers(*p.w)) continue;
-    p.w->packed_kernels->product(p.w->strip(p.first), p.count, cols_, step_.shared_integers(),
-                                 step_.prompt_rows(), p.y + below, y_stride);
+    p.w->product(p.w->strip(p.first), p.count, cols_, step_.shared_integers(), step_.prompt_rows(),
+                 p.y + below, y_stride);
   }
   Panels next(*this, products, below, y_stride);
   next.finish();

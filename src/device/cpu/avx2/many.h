@@ -4,6 +4,7 @@
 // block pass by. The sums lie in the first-level cache, and so do the activations of a few hundred columns,
 // which several strips meet.
 #include "device/cpu/avx2/blocks.h"
+#include "device/cpu/avx2/bytes.h"
 
 namespace hearth::cpu {
 namespace {
@@ -85,12 +86,11 @@ inline void multiply_columns(const Job& job, uint32_t count, size_t first, size_
   }
 }
 
-// Up to 64 weight rows with up to 32 activation rows.
-template <PackedForm form>
+// Up to 64 weight rows with up to 32 activation rows, in many_way() or the other one that the form allows.
+template <PackedForm form, Way way>
 void multiply_many(Job job, uint32_t count) {
   alignas(32) float sums[many_strips][many_rows * strip_rows];
   Activations a;
-  constexpr Way way = many_way(form);
   const uint32_t strips = (job.rows + strip_rows - 1) / strip_rows;
   const size_t bytes = strip_bytes(form, job.cols);
   for (uint32_t s = 0; s < strips; ++s) {
@@ -104,6 +104,8 @@ void multiply_many(Job job, uint32_t count) {
       job.strip = begin + s * bytes;
       if constexpr (sums_blocks(form)) {
         multiply_block<form>(job, count, k, a, sums[s]);
+      } else if constexpr (way == Way::signs && fitting(form, way) == 1) {
+        multiply_tiles<form>(job, count, k, end, sums[s]);
       } else {
         multiply_columns<form>(job, count, k, end, a, sums[s]);
       }

@@ -76,7 +76,7 @@ inline void multiply_some(Job& job, uint32_t& left, size_t& next) {
   }
 }
 
-template <uint32_t index>
+template <uint32_t index, Way way>
 void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_t count, float* y,
              size_t y_stride) {
   constexpr PackedForm form = packed_forms[index];
@@ -92,7 +92,7 @@ void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_
     if (many) {
       for (uint32_t some = 0; left > 0; left -= some, job.x += some * x_bytes, job.y += some * y_stride) {
         some = left < many_rows ? left : many_rows;
-        multiply_many<form>(job, some);
+        multiply_many<form, way>(job, some);
       }
       continue;
     }
@@ -104,7 +104,11 @@ void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_
 
 template <uint32_t index>
 constexpr PackedKernels kernels_of() {
-  return {packed_forms[index].type, product<index>, rounded_together(packed_forms[index])};
+  constexpr PackedForm form = packed_forms[index];
+  constexpr Way way = many_way(form);
+  PackedKernels kernels = {form.type, product<index, way>, rounded_together(form)};
+  if constexpr (way == Way::pairs) kernels.other = product<index, Way::signs>;
+  return kernels;
 }
 
 // ---- rounding
