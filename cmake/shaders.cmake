@@ -12,6 +12,7 @@ endif()
 set(vulkan_dir ${CMAKE_SOURCE_DIR}/src/device/vulkan)
 set(shader_dir ${vulkan_dir}/shaders)
 set(shader_out ${CMAKE_BINARY_DIR}/shaders)
+set(HEARTH_SHADERS "${CMAKE_BINARY_DIR}/shaders/kept" CACHE PATH "compiled shaders that several builds may share")
 file(MAKE_DIRECTORY ${shader_out})
 file(GLOB shader_headers CONFIGURE_DEPENDS ${shader_dir}/*.glsl ${shader_dir}/types/*.glsl)
 set(shader_names)
@@ -27,7 +28,8 @@ function(hearth_shader name flags)
   file(CONFIGURE OUTPUT ${source} CONTENT "${text}" @ONLY)
   set(words ${shader_out}/${name}.inc)
   add_custom_command(OUTPUT ${words} DEPENDS ${source} ${shader_headers}
-                     COMMAND ${HEARTH_GLSLC} --target-env=vulkan1.2 -O -mfmt=num ${flags} -I ${shader_dir} ${source} -o ${words}
+                     COMMAND ${CMAKE_SOURCE_DIR}/scripts/shader ${HEARTH_SHADERS}/${name}.inc ${words} ${source} ${shader_dir}
+                             ${HEARTH_GLSLC} --target-env=vulkan1.2 -O -mfmt=num ${flags}
                      COMMENT "shader ${name}" VERBATIM)
   set(shader_names ${shader_names} ${name} PARENT_SCOPE)
   set(shader_files ${shader_files} ${words} PARENT_SCOPE)
@@ -85,6 +87,7 @@ set_source_files_properties(${shader_out}/shaders.cpp PROPERTIES OBJECT_DEPENDS 
 file(GLOB vulkan_sources CONFIGURE_DEPENDS ${vulkan_dir}/*.cpp)
 list(FILTER vulkan_sources EXCLUDE REGEX "/entry\\.cpp$")
 add_library(hearth_vulkan STATIC ${vulkan_sources} ${shader_out}/shaders.cpp)
+hearth_unite(hearth_vulkan)
 target_include_directories(hearth_vulkan PUBLIC ${CMAKE_BINARY_DIR}/layers/device/private PRIVATE ${shader_out})
 target_include_directories(hearth_vulkan SYSTEM PUBLIC ${HEARTH_VULKAN_INCLUDE})
 # Vulkan's structures are given their type and nothing else, as its documents do. The option counts only behind those of

@@ -138,11 +138,11 @@ bool is_utf8(const std::string& text) {
 // "key":"text", or "key_hex":"…" where the bytes are no UTF-8.
 void append_text(std::string& out, const char* key, const std::string& text) {
   if (is_utf8(text)) {
-    fmt::format_to(std::back_inserter(out), "\"{}\":{}", key, json::serialize(Json(json::string(text))));
+    out += fmt::format("\"{}\":{}", key, json::serialize(Json(json::string(text))));
     return;
   }
-  fmt::format_to(std::back_inserter(out), "\"{}_hex\":\"", key);
-  for (const char c : text) fmt::format_to(std::back_inserter(out), "{:02x}", static_cast<unsigned char>(c));
+  out += fmt::format("\"{}_hex\":\"", key);
+  for (const char c : text) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
   out += "\"";
 }
 
@@ -154,8 +154,7 @@ void tokenize_line(const Tokenizer& tokenizer, const Json& line, std::string& ou
   const auto ids =
       tokenizer.encode(text, {flag(line, "add_special", true), flag(line, "parse_special", false)});
   out = "{\"ids\":[";
-  for (size_t i = 0; i < ids.size(); ++i)
-    fmt::format_to(std::back_inserter(out), "{}{}", i > 0 ? "," : "", ids[i].value);
+  for (size_t i = 0; i < ids.size(); ++i) out += fmt::format("{}{}", i > 0 ? "," : "", ids[i].value);
   const std::string decoded = tokenizer.decode(ids);
   out += "],";
   append_text(out, "decoded", decoded);

@@ -55,12 +55,9 @@ void append_floats(std::string& out, const float* values, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     if (i > 0) out.push_back(',');
     if (std::isfinite(values[i])) {
-      fmt::format_to(std::back_inserter(out), "{}", values[i]);
+      out += fmt::format("{}", values[i]);
     } else {
-      fmt::format_to(std::back_inserter(out), "\"{}\"",
-                     std::isnan(values[i]) ? "nan"
-                     : values[i] > 0       ? "inf"
-                                           : "-inf");
+      out += fmt::format("\"{}\"", std::isnan(values[i]) ? "nan" : values[i] > 0 ? "inf" : "-inf");
     }
   }
   out.push_back(']');

@@ -122,8 +122,7 @@ std::string Parameters::rows() const {
   std::string out;
   for (const Entry& e : entries_) {
     for (const std::string& word : e.words) {
-      fmt::format_to(std::back_inserter(out), "{:<30} {}\n", e.name,
-                     e.name == "stop" ? json::serialize(Json(word)) : word);
+      out += fmt::format("{:<30} {}\n", e.name, e.name == "stop" ? json::serialize(Json(word)) : word);
     }
   }
   return out;

@@ -69,14 +69,14 @@ std::filesystem::path request_folder() {
     throw Error(Code::io, "OLLAMA_DEBUG_LOG_REQUESTS: cannot make a folder for temporary files",
                 "set TMPDIR to a folder that can be written");
   }
-  spdlog::warn("requests to models are kept in {}, with what people write in them", pattern);
+  spdlog::warn(fmt::format("requests to models are kept in {}, with what people write in them", pattern));
   return pattern;
 }
 
 ServerOptions options_from_environment(const std::string& version) {
   ServerOptions o;
   o.address = HostAddress::parse(setting("HOST"));
-  if (!o.address.warning.empty()) spdlog::warn("OLLAMA_HOST: {}", o.address.warning);
+  if (!o.address.warning.empty()) spdlog::warn(fmt::format("OLLAMA_HOST: {}", o.address.warning));
   o.origins = setting("ORIGINS");
   o.token = setting("TOKEN");
   o.tls_certificate = setting("TLS_CERTIFICATE");
@@ -104,22 +104,24 @@ ServerOptions options_from_environment(const std::string& version) {
   o.prefer_go_templates = go_templates();
   o.version = version;
   o.request_folder = request_folder();
-  o.log = [](const std::string& line) { spdlog::info("{}", line); };
+  o.log = [](const std::string& line) { spdlog::info(line); };
   return o;
 }
 
 void log_configuration(ServerOptions o, const Server& server) {
   if (o.address.scheme != "unix") o.address.port = server.port();
   if (o.address.scheme != "unix" && !o.tls_certificate.empty()) o.address.scheme = "https";
-  spdlog::info("hearth {}, API of Ollama {}, models in {}", o.version, api_version, o.models.string());
-  spdlog::info("listening on {}", o.address.scheme == "unix" ? o.address.path : o.address.dial());
   spdlog::info(
+      fmt::format("hearth {}, API of Ollama {}, models in {}", o.version, api_version, o.models.string()));
+  spdlog::info(
+      fmt::format("listening on {}", o.address.scheme == "unix" ? o.address.path : o.address.dial()));
+  spdlog::info(fmt::format(
       "keep-alive {} s, at most {} models{}, {} waiting requests, context {}, cache {}/{}, memory {} MiB "
       "free",
       std::chrono::duration_cast<std::chrono::seconds>(o.policy.keep_alive).count(),
       o.policy.most_loaded == 0 ? 3 : o.policy.most_loaded, o.policy.most_loaded == 0 ? " per card" : "",
       o.policy.most_waiting, o.context == 0 ? "as planned" : std::to_string(o.context),
-      to_string(o.load.wish.kv.k), to_string(o.load.wish.kv.v), available_memory() >> 20);
+      to_string(o.load.wish.kv.k), to_string(o.load.wish.kv.v), available_memory() >> 20));
 }
 
 // Finds out which devices models are loaded on, beside the server, which answers meanwhile: what the cache
@@ -129,7 +131,7 @@ class Scout {
   Scout(Server& server, LoadRequest load) : server_(server), load_(std::move(load)) {
     Inventory inventory = take_inventory(*live_system());
     const std::string attention = without_flash_attention(inventory.environment);
-    if (!attention.empty()) spdlog::warn("{}", attention);
+    if (!attention.empty()) spdlog::warn(attention);
     if (setting("DEVICES").empty() && !worth_probing(inventory)) {
       server_.show_devices(examine(inventory, {}));
       return;
@@ -159,7 +161,7 @@ class Scout {
       server_.use_devices(load);
       measure_when_idle(known, load);
     } catch (const std::exception& e) {
-      spdlog::warn("the devices could not be examined, models run on the CPU: {}", e.what());
+      spdlog::warn(fmt::format("the devices could not be examined, models run on the CPU: {}", e.what()));
       server_.use_devices(load_);
     }
   }
@@ -189,21 +191,22 @@ class Scout {
       load.budgets = device_budgets(load, left_free());
     } catch (const Error& e) {
       const bool named = !setting("DEVICES").empty();
-      spdlog::warn("{}: {}", named ? "HEARTH_DEVICES" : "models run on the CPU", e.what());
+      spdlog::warn(fmt::format("{}: {}", named ? "HEARTH_DEVICES" : "models run on the CPU", e.what()));
       if (!named) load = load_;
     }
   }
 
   // A GPU that is there and unused is told of here, and by the server to whoever asks.
   void tell(const KnownDevices& known) const {
-    for (const std::string& note : known.known.notes) spdlog::info("{}", note);
+    for (const std::string& note : known.known.notes) spdlog::info(note);
     for (const ChosenDevice& d : known.choice.use) {
-      if (d.backend != "cpu" || known.choice.uses_gpu()) spdlog::info("device {}: {}", d.device, d.reason);
+      if (d.backend != "cpu" || known.choice.uses_gpu())
+        spdlog::info(fmt::format("device {}: {}", d.device, d.reason));
     }
     for (const ChosenDevice& d : known.choice.left)
-      spdlog::info("device {} is left out: {}", d.device, d.reason);
+      spdlog::info(fmt::format("device {} is left out: {}", d.device, d.reason));
     const Report report = examine(known.inventory, known.known.verdicts);
-    for (const std::string& line : idle_gpu_lines(report)) spdlog::warn("{}", line);
+    for (const std::string& line : idle_gpu_lines(report)) spdlog::warn(line);
     server_.show_devices(report);
   }
 

@@ -8,7 +8,7 @@ namespace hearth {
 namespace {
 
 void line(std::string& out, const char* label, const std::string& value) {
-  fmt::format_to(std::back_inserter(out), "{:<22}{}\n", std::string(label) + ":", value);
+  out += fmt::format("{:<22}{}\n", std::string(label) + ":", value);
 }
 
 void part(std::string& out, const char* name, uint32_t tokens, double seconds) {

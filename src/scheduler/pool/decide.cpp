@@ -1,4 +1,5 @@
 // Which workers live, and what they begin.
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <utility>
@@ -93,7 +94,7 @@ void WorkerPool::load(Job& job) {
     return fail(job.id, e);
   }
   begin_watch(worker);
-  spdlog::info("loading {}", job.spec.name);
+  spdlog::info(fmt::format("loading {}", job.spec.name));
   workers_.emplace(key, std::move(worker));
 }
 

@@ -49,8 +49,8 @@ void WorkerPool::on_ready(Worker& worker, from_child::Ready ready) {
   worker.takes = footprint_of(worker.ready.held);
   short_of_memory_.erase(worker.spec.key);
   leave_idle(worker);
-  spdlog::info("{} is loaded on {} after {:.2f} s with a context of {}", worker.spec.name,
-               worker.ready.device, worker.ready.load_seconds, worker.ready.context);
+  spdlog::info(fmt::format("{} is loaded on {} after {:.2f} s with a context of {}", worker.spec.name,
+                           worker.ready.device, worker.ready.load_seconds, worker.ready.context));
   decide();
 }
 
@@ -60,7 +60,7 @@ void WorkerPool::on_failed_load(Worker& worker, const from_child::Failed& why) {
   if (worker.phase != Worker::Phase::loading) return;
   const bool others = workers_.size() > 1;
   if (why.code == Code::out_of_memory && others && !short_of_memory_.contains(worker.spec.key)) {
-    spdlog::info("{} did not fit beside the other models: {}", worker.spec.name, why.message);
+    spdlog::info(fmt::format("{} did not fit beside the other models: {}", worker.spec.name, why.message));
     short_of_memory_[worker.spec.key] = false;
   } else {
     short_of_memory_.erase(worker.spec.key);
@@ -126,7 +126,8 @@ void WorkerPool::on_lost_device(Worker& worker, const from_child::Failed& why) {
   const bool again = worker.spec.load.halvings == 0;
   Error error(why.code, fmt::format("{} lost its device: {}", worker.spec.name, why.message), why.remedy);
   if (!again) error.message += "; so it did with steps of half the size";
-  spdlog::warn("{}{}", error.message, again ? "; it is loaded once more, with steps of half the size" : "");
+  spdlog::warn(fmt::format("{}{}", error.message,
+                           again ? "; it is loaded once more, with steps of half the size" : ""));
   if (again) {
     halvings_[worker.spec.key] = 1;
   } else {
@@ -162,7 +163,7 @@ void WorkerPool::lose(Worker& worker, const std::string& how, bool again) {
       fmt::format("the worker process of {} {}{}", worker.spec.name, loading ? "did not load it: it " : "",
                   how),
       loading ? "check the model file and the free memory" : "ask again: the model is loaded anew");
-  spdlog::warn("{}", error.message);
+  spdlog::warn(error.message);
   const uint32_t chances = again ? 1 : 0;
   if (worker.open() == 0) {
     for (const RequestId id : waiting()) {
