@@ -229,10 +229,11 @@ TEST(PackedProducts, OfARowDoNotDependOnTheOthers) {
 
 TEST(PackedProducts, TheFasterOfTwoIsOneOfThem) {
   bool two = false;
+  ThreadTeam team(2);
   for (const Case& c : cases()) {
-    const cpu::PackedProduct chosen = cpu::faster_product(*c.kernels);
+    const cpu::PackedProduct chosen = cpu::faster_product(*c.kernels, team);
     EXPECT_TRUE(chosen == c.kernels->product || (chosen == c.kernels->other && chosen != nullptr));
-    EXPECT_EQ(chosen, cpu::faster_product(*c.kernels)) << "who has won once stays";
+    EXPECT_EQ(chosen, cpu::faster_product(*c.kernels, team)) << "who has won once stays";
     two = two || c.kernels->other != nullptr;
   }
   EXPECT_TRUE(two || !cpu_features().avx2) << "AVX2 has two ways for levels of eight bits";
