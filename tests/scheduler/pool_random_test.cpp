@@ -7,6 +7,7 @@
 #include <random>
 
 #include "fake_world.h"
+#include "support/sanitized.h"
 
 namespace hearth {
 namespace {
@@ -152,7 +153,8 @@ class Chaos {
 TEST(PoolRandom, EveryRequestEndsOnceWhateverHappens) {
   const auto level = spdlog::get_level();
   spdlog::set_level(spdlog::level::off);
-  for (uint32_t seed = 1; seed <= 2000 && !testing::Test::HasFailure(); ++seed) {
+  constexpr auto seeds = static_cast<uint32_t>(test::rounds(2000));
+  for (uint32_t seed = 1; seed <= seeds && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE(seed);
     Chaos chaos(seed);
     chaos.live(200);

@@ -11,6 +11,7 @@
 #include "reference.h"
 #include "rig.h"
 #include "support/data.h"
+#include "support/sanitized.h"
 
 namespace hearth::test {
 namespace {
@@ -49,14 +50,23 @@ TEST(VulkanLogits, ReferenceModels) {
   if (reference_dir().empty()) GTEST_SKIP() << no_reference();
   std::set<std::string> known;
   for (const Architecture& a : architectures()) known.emplace(a.name);
-  size_t models = 0;
+#ifdef HEARTH_SANITIZED  // does not watch shaders and lavapipe, and around them most models do the same
+  constexpr size_t each = 6;
+#else
+  constexpr size_t each = 1;
+#endif
+  size_t models = 0, tried = 0;
   for (const auto& path : files_in(reference_dir() / "logits", ".json")) {
     if (!known.contains(std::string(read_json(path).at("architecture").as_string()))) continue;
+    if (models++ % each != 0) continue;
     check_model(path.string());
-    ++models;
+    ++tried;
   }
-  std::cout << models << " reference models on " << vulkan::open_first()->info().description << "\n";
+  std::cout << tried << " of " << models << " reference models on "
+            << vulkan::open_first()->info().description << (each > 1 ? " (a sanitized build tries some)" : "")
+            << "\n";
   EXPECT_GE(models, 60U);
+  EXPECT_GE(tried, 60U / each);
 }
 
 }  // namespace
