@@ -5,11 +5,8 @@ option(HEARTH_UNITE "compile the files of a folder together" OFF)
 set(HEARTH_UNITED 8)
 # Files, and folders of files, whose own names (in their anonymous namespace) are those of another file in the folder.
 # "Redefinition", "ambiguous" or "shadows" in this build only: give one of the two a better name, or put the file here.
+# src/worker/builtin.cpp has definitions of its own.
 set(HEARTH_ALONE
-    src/server/dialects/openai/responses.cpp
-    src/server/models/describe.cpp
-    src/server/routes
-    src/tensor/types
     src/cli/debug.cpp
     src/cli/plan.cpp
     src/cli/serve.cpp
@@ -36,6 +33,10 @@ set(HEARTH_ALONE
     src/model/arch/mixtures.cpp
     src/model/arch/qwen35.cpp
     src/protocol/probe.cpp
+    src/server/dialects/openai/responses.cpp
+    src/server/models/describe.cpp
+    src/server/routes
+    src/tensor/types
     src/text/grammar/regex.cpp
     src/text/template/jinja/text_methods.cpp
     src/worker/builtin.cpp
@@ -65,7 +66,8 @@ function(hearth_unite target)
     file(RELATIVE_PATH path ${CMAKE_SOURCE_DIR} ${source})
     get_source_file_property(own_flags ${source} COMPILE_OPTIONS)
     get_filename_component(folder ${path} DIRECTORY)
-    if(path MATCHES "^build/" OR path IN_LIST HEARTH_ALONE OR folder IN_LIST HEARTH_ALONE OR own_flags)
+    cmake_path(IS_PREFIX CMAKE_BINARY_DIR ${source} generated)
+    if(generated OR path IN_LIST HEARTH_ALONE OR folder IN_LIST HEARTH_ALONE OR own_flags)
       continue()
     endif()
     string(MAKE_C_IDENTIFIER ${folder} folder)

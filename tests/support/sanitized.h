@@ -9,17 +9,3 @@
 #define HEARTH_SANITIZED
 #endif
 #endif
-
-namespace hearth::test {
-
-// Rounds of a test that draws at random: what they find is found by the plain build, whose rounds are several
-// times as fast. A sanitized one takes a quarter.
-constexpr int rounds(int plain) {
-#ifdef HEARTH_SANITIZED
-  return plain / 4;
-#else
-  return plain;
-#endif
-}
-
-}  // namespace hearth::test

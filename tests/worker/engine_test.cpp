@@ -92,13 +92,8 @@ TEST(Engine, AResultDoesNotDependOnTheBatch) {
 }
 
 TEST(Engine, IndependentOfTheBatchWithEverySetAndCache) {
-  std::vector<const char*> sets = {""};  // the best of this machine, which may be the next one
-  if (cpu_features().avx512) sets.push_back("avx2");
-#ifdef HEARTH_SANITIZED  // portable code takes minutes there
-  check_independence({"llama", "portable", false, {KvType::q8_0, KvType::q8_0}, {77}});
-#else
-  sets.push_back("portable");
-#endif
+  std::vector<const char*> sets = {"", "portable"};
+  if (cpu_features().avx512) sets.push_back("avx2");  // elsewhere the best set is AVX2 itself
   for (const char* set : sets) {
     for (const KvType type : {KvType::f32, KvType::f16, KvType::q8_0, KvType::q4_0}) {
       for (const bool exact : {true, false}) {

@@ -27,7 +27,7 @@ class Race {
     std::memset(strips_.data(), 0x3c, strips_.size());  // scales near one; zeros as activations take as long
   }
   Time time(PackedProduct product) {
-    constexpr int products = 8;  // 0.2 ms: threads begin some microseconds apart
+    constexpr int products = 8;  // 0.1 to 0.3 ms: threads begin some microseconds apart
     const auto begin = std::chrono::steady_clock::now();
     team_.run([&](uint32_t thread) {
       float* y = y_.data() + size_t{thread} * rows * count;
