@@ -117,15 +117,16 @@ void check_mixture(const Case& c, const Mixture& m) {
   rig.push(r);
   rig.push(Experts{x, route, y, x, gate, up, down, 0.5F, 2, 0.25F, m.used, m.hidden, Act1::silu});
   rig.push(Pool{y, PoolKind::none, {}, {}, width});
-  const Matrix in = rig.matrix(table), scores = times(in, rig.matrix(router));
+  const Matrix in = rig.matrix(table), scores = times(in, rig.matrix(router)), gates = rig.matrix(gate),
+               ups = rig.matrix(up), downs = rig.matrix(down);
   Matrix wanted = in;
   for (size_t i = 0; i < c.rows; ++i) {
     for (const auto& [e, weight] : chosen(r, scores[i], bias)) {
-      const Row g = times({in[i]}, slice_of(rig.matrix(gate), m.hidden, e))[0];
-      const Row u = times({in[i]}, slice_of(rig.matrix(up), m.hidden, e))[0];
+      const Row g = times({in[i]}, slice_of(gates, m.hidden, e))[0];
+      const Row u = times({in[i]}, slice_of(ups, m.hidden, e))[0];
       Row h(m.hidden);
       for (size_t k = 0; k < m.hidden; ++k) h[k] = 0.5 * g[k] / (1 + std::exp(-0.5 * g[k])) * 2 * u[k];
-      const Row d = times({h}, slice_of(rig.matrix(down), width, e))[0];
+      const Row d = times({h}, slice_of(downs, width, e))[0];
       for (size_t k = 0; k < width; ++k) wanted[i][k] += weight * 0.25 * d[k];
     }
   }
@@ -167,15 +168,16 @@ TEST(Experts, PackedMatricesOfAStack) {
         rig.push(r);
         rig.push(Experts{x, route, y, {}, gate, up, down, 1, 1, 1, m.used, m.hidden, Act1::silu});
         rig.push(Pool{y, PoolKind::none, {}, {}, 256});
-        const Matrix found = rig.run(rows), in = rig.matrix(table);
+        const Matrix found = rig.run(rows), in = rig.matrix(table), scores = times(in, rig.matrix(router)),
+                     gates = rig.matrix(gate), ups = rig.matrix(up), downs = rig.matrix(down);
         Matrix wanted(rows, Row(256, 0));
         for (size_t i = 0; i < rows; ++i) {
-          for (const auto& [e, weight] : chosen(r, times({in[i]}, rig.matrix(router))[0])) {
-            const Row g = times({in[i]}, slice_of(rig.matrix(gate), m.hidden, e))[0];
-            const Row u = times({in[i]}, slice_of(rig.matrix(up), m.hidden, e))[0];
+          for (const auto& [e, weight] : chosen(r, scores[i])) {
+            const Row g = times({in[i]}, slice_of(gates, m.hidden, e))[0];
+            const Row u = times({in[i]}, slice_of(ups, m.hidden, e))[0];
             Row h(m.hidden);
             for (size_t k = 0; k < m.hidden; ++k) h[k] = g[k] / (1 + std::exp(-g[k])) * u[k];
-            const Row d = times({h}, slice_of(rig.matrix(down), 256, e))[0];
+            const Row d = times({h}, slice_of(downs, 256, e))[0];
             for (size_t k = 0; k < 256; ++k) wanted[i][k] += weight * d[k];
           }
         }

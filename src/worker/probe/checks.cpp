@@ -42,12 +42,13 @@ std::vector<float> normal_values(size_t count, float scale, std::mt19937& random
 Values times(const std::vector<float>& x, const std::vector<float>& w, size_t cols, uint32_t first,
              uint32_t count) {
   const size_t outs = w.size() / cols;
-  Values y(count * outs, 0);
+  Values y(count * outs);
   for (size_t r = 0; r < count; ++r) {
     for (size_t o = 0; o < outs; ++o) {
-      for (size_t c = 0; c < cols; ++c)
-        y[r * outs + o] +=
-            static_cast<double>(x[(first + r) * cols + c]) * static_cast<double>(w[o * cols + c]);
+      const float *in = x.data() + (first + r) * cols, *row = w.data() + o * cols;
+      double sum = 0;
+      for (size_t c = 0; c < cols; ++c) sum += static_cast<double>(in[c]) * static_cast<double>(row[c]);
+      y[r * outs + o] = sum;
     }
   }
   return y;
@@ -62,15 +63,26 @@ std::vector<float> grid_values(uint32_t rows, uint32_t cols, std::mt19937& rando
   return values;
 }
 
-// A matrix whose row o copies column (o · step + shift) of the input.
-std::vector<float> selection(uint32_t rows, uint32_t cols, uint32_t step, uint32_t shift) {
-  std::vector<float> values(size_t{rows} * cols, 0.0F);
-  for (uint32_t o = 0; o < rows; ++o) values[size_t{o} * cols + (o * step + shift) % cols] = 1.0F;
-  return values;
-}
-
 constexpr uint32_t width = 64, prompt_rows = 64;
 constexpr HeadShape shape_of(uint32_t size) { return {4, 2, size, size}; }
+
+// Output o of a matrix that copies columns of its input, `width` wide, is column o · step + shift.
+struct Selection {
+  uint32_t outs, step, shift;
+  size_t source(uint32_t o) const { return (o * step + shift) % width; }
+  std::vector<float> matrix() const {
+    std::vector<float> values(size_t{outs} * width, 0.0F);
+    for (uint32_t o = 0; o < outs; ++o) values[size_t{o} * width + source(o)] = 1.0F;
+    return values;
+  }
+  Values of(const std::vector<float>& input) const {
+    Values y;
+    for (size_t row = 0; row < input.size(); row += width) {
+      for (uint32_t o = 0; o < outs; ++o) y.push_back(static_cast<double>(input[row + source(o)]));
+    }
+    return y;
+  }
+};
 
 // Softmax attention of one row over all rows up to its own, as the paper has it.
 Values attend_row(const Values& q, const Values& k, const Values& v, uint32_t own, const Attend& o) {
@@ -147,15 +159,14 @@ std::string check_attention(const OpenDevice& open, AttentionVariant variant) {
             y = trial.act(heads.q_heads * heads.v_size);
   const uint32_t kv_cols = heads.kv_heads * heads.k_size;
   const std::vector<float> input = grid_values(rows, width, random);
-  const std::vector<float> wq = selection(q.cols, width, 5, 3), wk = selection(kv_cols, width, 1, 7),
-                           wv = selection(kv_cols, width, 1, 21);
+  const Selection of_q{q.cols, 5, 3}, of_k{kv_cols, 1, 7}, of_v{kv_cols, 1, 21};
   const Weight table = trial.weight(DType::f32, rows, width, input);
   Qkv qkv;
   qkv.in = x;
   qkv.q = q;
-  qkv.wq = trial.weight(DType::f16, q.cols, width, wq);
-  qkv.wk = trial.weight(DType::f16, kv_cols, width, wk);
-  qkv.wv = trial.weight(DType::f16, kv_cols, width, wv);
+  qkv.wq = trial.weight(DType::f16, q.cols, width, of_q.matrix());
+  qkv.wk = trial.weight(DType::f16, kv_cols, width, of_k.matrix());
+  qkv.wv = trial.weight(DType::f16, kv_cols, width, of_v.matrix());
   qkv.heads = heads;
   // The products of two such rows vary by about 21 per root of their length; the softmax shall be neither
   // flat nor of one token alone.
@@ -167,8 +178,7 @@ std::string check_attention(const OpenDevice& open, AttentionVariant variant) {
   trial.push(Pool{y, PoolKind::none, {}, {}, y.cols});
   trial.program.outputs = y.cols;
   trial.make_ready(open, prompt_rows, rows, {variant.kv, variant.kv});
-  const Values qs = times(input, wq, width, 0, rows), ks = times(input, wk, width, 0, rows),
-               vs = times(input, wv, width, 0, rows);
+  const Values qs = of_q.of(input), ks = of_k.of(input), vs = of_v.of(input);
   const auto prompt = trial.step(0, prompt_rows, false);
   for (const uint32_t row : {0U, 1U, 31U, 32U, 47U, 63U}) {
     std::string wrong = compare(prompt.subspan(size_t{row} * y.cols, y.cols),

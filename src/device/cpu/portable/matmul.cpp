@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <cstring>
 
 #include "device/cpu/portable/kernels.h"
+#include "tensor/lanes.h"
 
 namespace hearth::cpu::portable {
 namespace {
@@ -22,10 +24,13 @@ void run(const void* panels, uint32_t rows, const void* acts, uint32_t m, uint32
     const float* panel = static_cast<const float*>(panels) + size_t{first} * k;
     for (uint32_t i = 0; i < m; ++i) {
       const float* x = static_cast<const float*>(acts) + size_t{i} * k;
-      float sums[panel_rows] = {};
+      Lanes acc[panel_rows / 4] = {};
       for (uint32_t j = 0; j < k; ++j) {
-        for (uint32_t r = 0; r < panel_rows; ++r) sums[r] += x[j] * panel[size_t{j} * panel_rows + r];
+        const float* w = panel + size_t{j} * panel_rows;
+        for (uint32_t r = 0; r < panel_rows / 4; ++r) acc[r] += lanes(x[j]) * load(w + size_t{r} * 4);
       }
+      float sums[panel_rows];
+      std::memcpy(sums, acc, sizeof sums);
       float* to = y + i * y_stride + first;
       for (uint32_t r = 0; r < std::min(panel_rows, rows - first); ++r)
         to[r] = sums[r] + (accumulate ? to[r] : 0.0F);

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "device/cpu/portable/kernels.h"
+#include "tensor/lanes.h"
 #include "tensor/types.h"
 
 namespace hearth::cpu::portable {
@@ -56,13 +57,21 @@ constexpr auto list =
 }  // namespace
 
 float dot(const float* a, const float* b, uint32_t n) {
-  std::array<float, 8> lanes{};
+  Lanes low = lanes(0), high = lanes(0);
   uint32_t i = 0;
   for (; i + 8 <= n; i += 8) {
-    for (uint32_t l = 0; l < 8; ++l) lanes[l] += a[i + l] * b[i + l];
+    low += load(a + i) * load(b + i);
+    high += load(a + i + 4) * load(b + i + 4);
   }
-  for (; i < n; ++i) lanes[i % 8] += a[i] * b[i];
-  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+  if (i < n) {
+    std::array<float, 8> rest_a{}, rest_b{};
+    std::copy_n(a + i, n - i, rest_a.data());
+    std::copy_n(b + i, n - i, rest_b.data());
+    low += load(rest_a.data()) * load(rest_b.data());
+    high += load(rest_a.data() + 4) * load(rest_b.data() + 4);
+  }
+  const Lanes all = low + high;
+  return (all[0] + all[2]) + (all[1] + all[3]);
 }
 
 }  // namespace hearth::cpu::portable
