@@ -24,7 +24,8 @@ ThreadBudget thread_budget(const std::string& root = "");
 
 // A fixed team: run(f) calls f(thread) on every thread, the caller being thread 0, and returns when all are
 // done. Inside f, barrier() waits until all threads of the team have arrived. Waiting spins briefly, then
-// sleeps; under a quota it sleeps at once.
+// sleeps; under a quota it sleeps at once. How long it spins follows what waits lasted: where another program
+// has the processor that the team waits for, spinning only keeps it from the one it waits for.
 class ThreadTeam {
  public:
   explicit ThreadTeam(uint32_t threads, bool spin = true);
@@ -38,10 +39,11 @@ class ThreadTeam {
 
  private:
   void worker(uint32_t index);
-  void wait_while(const std::atomic<uint32_t>& word, uint32_t value) const noexcept;
+  bool spin_while(const std::atomic<uint32_t>& word, uint32_t value) const noexcept;
+  void wait_for_team(uint32_t phase) noexcept;
 
   uint32_t threads_;
-  uint32_t spins_;
+  std::atomic<uint32_t> spins_;
   const std::function<void(uint32_t)>* work_ = nullptr;
   std::atomic<uint32_t> round_{0};    // counts calls of run; odd values are never special
   std::atomic<uint32_t> arrived_{0};  // at the current barrier
