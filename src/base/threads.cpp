@@ -12,7 +12,7 @@ void relax() noexcept {
 #endif
 }
 
-// 4,000 pauses are some 80 µs on Zen 3, 180 on Intel's cores. A wait that lasts no longer than `short_wait`
+// 4,000 pauses are 120 µs on Zen 3. A wait that lasts no longer than `short_wait`
 // after its spins, what sleeping and waking cost, should have spun a little more; one that lasts longer waits
 // for a thread that does not run, and spins in vain. (Up in steps and down by a factor, as networks share a
 // line: doubling left two small models at once at a fifth of the speed.)

@@ -14,18 +14,10 @@ void encode_f32(std::span<const float> in, std::span<const float>, std::span<std
   std::memcpy(out.data(), in.data(), in.size_bytes());
 }
 void decode_f16(std::span<const std::byte> in, std::span<float> out) {
-  const std::byte* from = in.data();
-  for (float& value : out) {
-    value = f16(from);
-    from += 2;
-  }
+  for (size_t i = 0; i < out.size(); ++i) out[i] = f16(in.data() + 2 * i);
 }
 void encode_f16(std::span<const float> in, std::span<const float>, std::span<std::byte> out) {
-  std::byte* to = out.data();
-  for (const float value : in) {
-    put_f16(to, value);
-    to += 2;
-  }
+  for (size_t i = 0; i < in.size(); ++i) put_f16(out.data() + 2 * i, in[i]);
 }
 void decode_bf16(std::span<const std::byte> in, std::span<float> out) {
   for (size_t i = 0; i < out.size(); ++i) out[i] = bf16_to_float(u16(in.data() + 2 * i));
