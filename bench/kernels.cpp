@@ -110,13 +110,13 @@ void generate(benchmark::State& state, const hearth::cpu::PackedKernels* kernels
 
 // 64 packed rows, which the caches hold, with the rows of a prompt.
 void prompt(benchmark::State& state, const hearth::cpu::PackedKernels* kernels,
-            const hearth::cpu::RoundRow round, const hearth::cpu::PackedProduct product) {
+            const hearth::cpu::RoundRow round) {
   constexpr uint32_t rows = 64, k = 2048, m = 512;
   const std::vector<std::byte> x = integers(round, k, kernels->together, m);
   std::vector<float> y(size_t{m} * rows);
   const std::byte* w = weights();
   for (auto _ : state) {
-    product(w, rows, k, x.data(), m, y.data(), rows);
+    kernels->product(w, rows, k, x.data(), m, y.data(), rows);
     benchmark::ClobberMemory();
   }
   state.counters["GFLOP/s"] = rate(2.0 * rows * k * m);
@@ -195,16 +195,12 @@ void add_packed(const CpuTable& table) {
     const hearth::cpu::PackedKernels* kernels = &table.packed[i];
     const hearth::cpu::PackedForm* form = &hearth::cpu::packed_forms[i];
     const std::string name = fmt::format("{}/{}", table.name, hearth::find_type(kernels->type)->name);
-    for (const uint32_t count : {1U, 8U}) {
+    for (const uint32_t count : {1U, 3U, 8U, 16U}) {
       benchmark::RegisterBenchmark(fmt::format("generate/{}/{}", name, count).c_str(), generate, kernels,
                                    form, round, count)
           ->Unit(benchmark::kMillisecond);
     }
-    benchmark::RegisterBenchmark(fmt::format("prompt/{}", name).c_str(), prompt, kernels, round,
-                                 kernels->product);
-    if (kernels->other == nullptr) continue;
-    benchmark::RegisterBenchmark(fmt::format("prompt/{}/other", name).c_str(), prompt, kernels, round,
-                                 kernels->other);
+    benchmark::RegisterBenchmark(fmt::format("prompt/{}", name).c_str(), prompt, kernels, round);
   }
 }
 

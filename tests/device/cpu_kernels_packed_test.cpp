@@ -5,7 +5,6 @@
 
 #include "amx_emulated.h"
 #include "cpu_kernels.h"
-#include "device/cpu/faster.h"
 #include "device/cpu/packer.h"
 
 namespace hearth::test {
@@ -218,25 +217,8 @@ TEST(PackedProducts, OfARowDoNotDependOnTheOthers) {
       c.kernels->product(packed.data(), rows, cols, x.data(), some, y.data(), rows);
       EXPECT_TRUE(std::equal(y.data(), y.data() + size_t{some} * rows, alone.begin()))
           << c.set << " " << find_type(c.kernels->type)->name << ", " << some << " rows";
-      if (c.kernels->other == nullptr) continue;
-      std::fill(y.data(), y.data() + size_t{some} * rows, -1.0F);
-      c.kernels->other(packed.data(), rows, cols, x.data(), some, y.data(), rows);
-      EXPECT_TRUE(std::equal(y.data(), y.data() + size_t{some} * rows, alone.begin()))
-          << c.set << " " << find_type(c.kernels->type)->name << " in the other way, " << some << " rows";
     }
   }
-}
-
-TEST(PackedProducts, TheFasterOfTwoIsOneOfThem) {
-  bool two = false;
-  ThreadTeam team(2);
-  for (const Case& c : cases()) {
-    const cpu::PackedProduct chosen = cpu::faster_product(*c.kernels, team);
-    EXPECT_TRUE(chosen == c.kernels->product || (chosen == c.kernels->other && chosen != nullptr));
-    EXPECT_EQ(chosen, cpu::faster_product(*c.kernels, team)) << "who has won once stays";
-    two = two || c.kernels->other != nullptr;
-  }
-  EXPECT_TRUE(two || !cpu_features().avx2) << "AVX2 has two ways for levels of eight bits";
 }
 
 double bf16_at(const std::byte* p) {

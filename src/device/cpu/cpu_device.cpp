@@ -7,7 +7,6 @@
 
 #include "base/cpu_features.h"
 #include "base/error.h"
-#include "device/cpu/faster.h"
 #include "device/cpu/packer.h"
 #include "device/cpu/trial.h"
 
@@ -239,7 +238,7 @@ void CpuDevice::take_copy(LoadedWeight& w, const Residence& home, uint32_t type)
   }
   const PackedForm& form = *packed_form(type);
   w.packed_kernels = table_.packed(type);
-  w.product = faster_product(*w.packed_kernels, team_);
+  w.product = w.packed_kernels->product;
   w.packed = to;
   w.strip_bytes = strip_bytes(form, w.cols);
   const uint64_t rows = uint64_t{w.rows} * w.stack, strips = (rows + strip_rows - 1) / strip_rows;

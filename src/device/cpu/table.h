@@ -77,9 +77,6 @@ struct PackedKernels {
   uint32_t type;
   PackedProduct product;
   uint32_t together;  // columns of x that must share a scale (packed.h)
-  // The same numbers to the bit by other instructions, where neither is faster on all processors; null: there
-  // is no other.
-  PackedProduct other = nullptr;
 };
 // A row of floats to integers; `together` columns get one scale: 32, or 256. cols is a multiple of it.
 using RoundRow = void (*)(const float* x, uint32_t cols, uint32_t together, void* out);

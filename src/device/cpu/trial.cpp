@@ -123,12 +123,9 @@ bool multiplies_strips(const PackedKernels& k) {
   std::memset(strip, 0x3c, sizeof strip);  // levels, and scales near one
   for (uint32_t r = 0; r < rows; ++r) fill_row(x + r * x_bytes, columns, 60, 0.5F);
   k.product(strip, strip_rows, columns, x, 1, alone, strip_rows);
-  const auto agrees = [&](PackedProduct product) {
-    product(strip, strip_rows, columns, x, rows, y[0], strip_rows);
-    return std::all_of(y, y + rows,
-                       [](const float* row) { return std::equal(alone, alone + strip_rows, row); });
-  };
-  return agrees(k.product) && (k.other == nullptr || agrees(k.other));
+  k.product(strip, strip_rows, columns, x, rows, y[0], strip_rows);
+  return std::all_of(y, y + rows,
+                     [](const float* row) { return std::equal(alone, alone + strip_rows, row); });
 }
 
 bool computes(const CpuTable& table) {

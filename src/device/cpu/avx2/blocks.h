@@ -61,13 +61,6 @@ struct Block {
   }
 };
 
-// Σ scale · level · x of the 32 columns with this number. x(j): the four bytes of quad j in each lane.
-template <PackedForm form, Way way, class X>
-inline __m256i scaled_sum(const Quads<form, way>& quads, const __m256i* scale, X x) {
-  if constexpr (form.group == 32) return quads.template sum<8>(0, x, scale[0]);
-  return _mm256_add_epi32(quads.template sum<4>(0, x, scale[0]), quads.template sum<4>(4, x, scale[1]));
-}
-
 // − bias · Σ scale · Σ x of 32 columns, in groups of sixteen; their sums fit the halves of a lane.
 template <PackedForm form>
 inline __m256i bias_sum(const __m256i* scale, const uint8_t* x, IntegerRow row, size_t k) {
@@ -106,96 +99,6 @@ struct Minima {
 template <PackedForm form>
 inline void scales_of(const Block<form>& block, size_t columns, __m256i (&scale)[2]) {
   for (size_t g = 0; g < 32 / form.group; ++g) scale[g] = block.scale(columns * (32 / form.group) + g);
-}
-
-// Both halves of a strip with `count` activation rows. What the next strip begins with is asked for on the
-// way: memory is read as one stream.
-template <PackedForm form, uint32_t count>
-void multiply_blocks(const Job& job, size_t next) {
-  constexpr Way way = few_way(form);
-  const IntegerRow row = integer_row(job.cols);
-  __m256 acc[2][count];
-  for (auto& half : acc) {
-    for (__m256& a : half) a = _mm256_setzero_ps();
-  }
-  const size_t step = next / (job.cols / 32) + 1;
-  const uint8_t* ahead = job.strip + next;
-  for (size_t k = 0; k < job.cols; k += form.block) {
-    for (size_t h = 0; h < 2; ++h) {
-      const Block<form> block(job.strip, job.cols, 8 * h, k);
-      __m256i sum[count];
-      for (__m256i& s : sum) s = _mm256_setzero_si256();
-      for (size_t c = 0; c < form.block / 32; ++c) {
-        if (next != 0 && h == 0) {
-          for (size_t i = 0; i < step; i += 64)
-            _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T1);
-          ahead += step;
-        }
-        const auto quads = block.template quads<way>(c);
-        __m256i scale[2];
-        scales_of(block, c, scale);
-        for (size_t m = 0; m < count; ++m) {
-          const uint8_t* x = job.x + m * job.x_bytes;
-          const auto four = [&](size_t j) { return four_columns(x + k + 32 * c + 4 * j); };
-          sum[m] = _mm256_add_epi32(sum[m], scaled_sum(quads, scale, four));
-          if constexpr (way == Way::levels && form.bias != 0)
-            sum[m] = _mm256_add_epi32(sum[m], bias_sum<form>(scale, x, row, k + 32 * c));
-        }
-      }
-      const Minima<form> minima(block);
-      for (size_t m = 0; m < count; ++m)
-        acc[h][m] = add_block(block, minima.v, sum[m], job.x + m * job.x_bytes, row, k, acc[h][m]);
-    }
-  }
-  for (size_t m = 0; m < count; ++m) {
-    float* y = job.y + m * job.y_stride;
-    put(acc[0][m], job.rows, y);
-    if (job.rows > 8) put(acc[1][m], job.rows - 8, y + 8);
-  }
-}
-
-// A block of eight rows with `count` activation rows, whose bytes lie x_bytes apart from `x` on.
-template <PackedForm form, Way way>
-inline void add_block_to_many(const Block<form>& block, const Job& job, uint32_t count, size_t k,
-                              const uint8_t* x, size_t x_bytes, float* acc) {
-  const IntegerRow row = integer_row(job.cols);
-  alignas(32) int32_t sums[many_rows][8];
-  __m256i shift = _mm256_setzero_si256();
-  for (size_t c = 0; c < form.block / 32; ++c, x += 32) {
-    const auto quads = block.template quads<way>(c);
-    __m256i scale[2];
-    scales_of(block, c, scale);
-    if constexpr (way == Way::shifted)
-      shift = _mm256_sub_epi32(shift, scaled_sum(quads, scale, [](size_t) { return splat(-128); }));
-    in_fours(count, [&](uint32_t m) {
-      const uint8_t* at = x + m * x_bytes;
-      __m256i sum = scaled_sum(quads, scale, [&](size_t j) { return four_columns(at + 4 * j); });
-      auto* to = reinterpret_cast<__m256i*>(sums[m]);
-      if (c > 0) sum = _mm256_add_epi32(sum, _mm256_load_si256(to));
-      _mm256_store_si256(to, sum);
-    });
-  }
-  const Minima<form> minima(block);
-  for (uint32_t m = 0; m < count; ++m) {
-    const __m256i sum = _mm256_add_epi32(shift, _mm256_load_si256(reinterpret_cast<const __m256i*>(sums[m])));
-    float* to = acc + size_t{m} * strip_rows;
-    const uint8_t* of_row = job.x + m * job.x_bytes;
-    _mm256_store_ps(to, add_block(block, minima.v, sum, of_row, row, k, _mm256_load_ps(to)));
-  }
-}
-
-template <PackedForm form>
-inline void multiply_block(const Job& job, uint32_t count, size_t k, const Activations& a, float* sums) {
-  constexpr Way way = many_way(form);
-  static_assert(way != Way::pairs && form.block == many_cols);
-  for (size_t h = 0; h < 2; ++h) {
-    const Block<form> block(job.strip, job.cols, 8 * h, k);
-    if constexpr (way == Way::shifted) {
-      add_block_to_many<form, way>(block, job, count, k, a.x[0], sizeof a.x[0], sums + 8 * h);
-    } else {
-      add_block_to_many<form, way>(block, job, count, k, job.x + k, job.x_bytes, sums + 8 * h);
-    }
-  }
 }
 
 }  // namespace

@@ -50,11 +50,12 @@ constexpr uint32_t largest_magnitude(const PackedForm& f) {
 enum class Way {
   levels,   // level · x, the bias later
   signs,    // |l| · (x with the sign of l)
+  flipped,  // |l| · (x, or −x − 1 where l < 0), and Σ |l| of those l, which the weights alone decide
   shifted,  // l · (x + 128), less 128 · Σ l, which the weights alone decide
-  pairs,    // no bytes at all, see many.h
 };
 constexpr uint32_t most_of(const PackedForm& f, Way way) {  // of a product
   if (way == Way::shifted) return largest_magnitude(f) * 255;
+  if (way == Way::flipped) return largest_magnitude(f) * 128;
   const uint32_t most = largest_magnitude(f) + (way == Way::levels && f.bias < 128 ? f.bias : 0);
   return most * 127;
 }
@@ -69,7 +70,7 @@ constexpr Way few_way(const PackedForm& f) { return f.bias == 128 ? Way::signs :
 constexpr Way many_way(const PackedForm& f) {
   if (f.bias == 0) return Way::levels;
   if (largest_magnitude(f) <= 32) return Way::shifted;
-  return fitting(f, Way::signs) == 1 ? Way::pairs : Way::signs;
+  return Way::flipped;
 }
 
 // Eight quads of half a strip, as bytes with a sign for types of bias 128: `half` is 0 or 32.
@@ -129,23 +130,36 @@ inline void load_levels(const uint8_t* p, size_t half, __m256i (&q)[8]) {
   }
 }
 
+// Ways whose products are right only with what the weights alone decide.
+constexpr bool needs_shift(Way way) { return way == Way::shifted || way == Way::flipped; }
+constexpr bool needs_sign(Way way) { return way == Way::signs || way == Way::flipped; }
+
+// Sixteen-bit sums of two neighbouring columns. `sign`: for signs the level, whose magnitude `level` then is,
+// for flipped all ones where it lies below zero.
+template <Way way>
+inline __m256i product_of(__m256i level, __m256i sign, __m256i x) {
+  if constexpr (way == Way::signs) return _mm256_maddubs_epi16(level, _mm256_sign_epi8(x, sign));
+  if constexpr (way == Way::flipped) return _mm256_maddubs_epi16(level, _mm256_xor_si256(x, sign));
+  if constexpr (way == Way::shifted) return _mm256_maddubs_epi16(x, level);
+  return _mm256_maddubs_epi16(level, x);
+}
+
 // Levels as one way wants them.
 template <PackedForm form, Way way>
 struct Quads {
-  __m256i q[8], magnitude[way == Way::signs ? 8 : 1];
+  __m256i q[8], sign[needs_sign(way) ? 8 : 1];
 
   Quads(const uint8_t* p, size_t half) {
     load_levels<form>(p, half, q);
     for (size_t j = 0; j < 8; ++j) {
-      if constexpr (way == Way::signs) magnitude[j] = _mm256_abs_epi8(q[j]);
       if constexpr (way == Way::shifted && form.bias != 128) q[j] = _mm256_sub_epi8(q[j], splat(form.bias));
+      if constexpr (way == Way::signs) sign[j] = q[j];
+      if constexpr (way == Way::flipped) sign[j] = _mm256_cmpgt_epi8(_mm256_setzero_si256(), q[j]);
+      if constexpr (needs_sign(way)) q[j] = _mm256_abs_epi8(q[j]);
     }
   }
-  // Sixteen-bit sums of two neighbouring columns.
   __m256i product(size_t j, __m256i x) const {
-    if constexpr (way == Way::signs) return _mm256_maddubs_epi16(magnitude[j], _mm256_sign_epi8(x, q[j]));
-    if constexpr (way == Way::shifted) return _mm256_maddubs_epi16(x, q[j]);
-    return _mm256_maddubs_epi16(q[j], x);
+    return product_of<way>(q[j], sign[needs_sign(way) ? j : 0], x);
   }
   // Σ level · x of `quads` quads from number `first` on, times `factor`, which every lane has twice. x(j):
   // the four bytes of quad j in each lane.

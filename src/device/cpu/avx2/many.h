@@ -3,92 +3,120 @@
 // Products with many activation rows, as prompts have them: levels stay in registers while all rows of a
 // block pass by. The sums lie in the first-level cache, and so do the activations of a few hundred columns,
 // which several strips meet.
-#include "device/cpu/avx2/blocks.h"
-#include "device/cpu/avx2/bytes.h"
+#include "device/cpu/avx2/tile.h"
 
 namespace hearth::cpu {
 namespace {
 
-// 32 columns of eight rows with `count` activation rows: acc[m·16] += ….
+constexpr uint32_t many_rows = 32, many_strips = 4, many_cols = 256;
+
+// Integers of a block of rows and columns, plus 128.
+struct Activations {
+  alignas(32) uint8_t x[many_rows][many_cols];
+};
+
+inline void shift_up(const Job& job, uint32_t count, size_t first, size_t last, Activations& a) {
+  for (uint32_t m = 0; m < count; ++m) {
+    const uint8_t* x = job.x + m * job.x_bytes + first;
+    for (size_t k = 0; k < last - first; k += 32)
+      _mm256_store_si256(reinterpret_cast<__m256i*>(a.x[m] + k), _mm256_xor_si256(load(x + k), splat(-128)));
+  }
+}
+
+// Integers of activation rows, `bytes` apart, and the levels that are wanted next.
+struct Rows {
+  const uint8_t* x;
+  size_t bytes;
+  const uint8_t* ahead;
+
+  template <PackedForm form>
+  void next_columns() {
+    for (size_t i = 0; i < level_bytes(form.levels); i += 64)
+      _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T1);
+    ahead += level_bytes(form.levels);
+    x += 32;
+  }
+};
+
+// Columns [first, last) of a strip, where 32 columns have scales of their own: sums[m · strip_rows …] += ….
 template <PackedForm form, Way way>
-inline void add_rows(const Quads<form, way>& quads, const ColumnScales& s, const Job& job, uint32_t count,
-                     size_t k, const uint8_t* x, size_t x_bytes, float* acc) {
-  const IntegerRow row = integer_row(job.cols);
-  [[maybe_unused]] Sums<form> shift{};
-  if constexpr (way == Way::shifted) {
-    shift = level_sums(quads, [](size_t) { return splat(-128); });
-    for (__m256i& v : shift.v) v = _mm256_sub_epi32(_mm256_setzero_si256(), v);
-  }
-  in_fours(count, [&](uint32_t m) {
-    const uint8_t* at = x + m * x_bytes;
-    Sums<form> sums = level_sums(quads, [&](size_t j) { return four_columns(at + 4 * j); });
-    if constexpr (way == Way::shifted) {
-      for (size_t g = 0; g < sums_of(form); ++g) sums.v[g] = _mm256_add_epi32(sums.v[g], shift.v[g]);
-    }
-    float* to = acc + size_t{m} * strip_rows;
-    _mm256_store_ps(to, add_columns<form>(sums, s, job.x + m * job.x_bytes, row, k, _mm256_load_ps(to)));
-  });
-}
-
-// Σ y·x as Winograd found it: (x0 + y1)·(x1 + y0) = x0·y0 + x1·y1 + x0·x1 + y0·y1, where the last two belong
-// to one side each. Additions are cheaper than half of the products.
-template <PackedForm form>
-inline void add_rows_in_pairs(const Quads<form, Way::pairs>& quads, const ColumnScales& s, const Job& job,
-                              uint32_t count, size_t k, const Activations& a, size_t column, float* acc) {
-  const IntegerRow row = integer_row(job.cols);
-  __m256i even[8], odd[8], own = _mm256_setzero_si256();
-  for (size_t j = 0; j < 8; ++j) {
-    even[j] = _mm256_srai_epi16(_mm256_slli_epi16(quads.q[j], 8), 8);
-    odd[j] = _mm256_srai_epi16(quads.q[j], 8);
-    own = _mm256_sub_epi32(own, _mm256_madd_epi16(even[j], odd[j]));
-  }
-  alignas(32) int32_t half_sums[many_rows][8];
-  const auto four = [&](size_t j, const uint8_t* x, __m256i sum) {
-    for (size_t i = j; i < j + 4; ++i) {
-      const __m256i first = _mm256_add_epi16(odd[i], four_columns(x + 8 * i));
-      const __m256i second = _mm256_add_epi16(even[i], four_columns(x + 8 * i + 4));
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(first, second));
-    }
-    return sum;
-  };
-  in_fours(count, [&](uint32_t m) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(half_sums[m]), four(0, a.x[m] + 2 * column, own));
-  });
-  in_fours(count, [&](uint32_t m) {
-    const __m256i sum = _mm256_add_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(half_sums[m])),
-                                         _mm256_set1_epi32(a.product[m][column / 32]));
-    const Sums<form> sums{{four(4, a.x[m] + 2 * column, sum)}};
-    float* to = acc + size_t{m} * strip_rows;
-    _mm256_store_ps(to, add_columns<form>(sums, s, job.x + m * job.x_bytes, row, k, _mm256_load_ps(to)));
-  });
-}
-
-template <PackedForm form>
-inline void multiply_columns(const Job& job, uint32_t count, size_t first, size_t last, const Activations& a,
+inline void multiply_columns(const Job& job, uint32_t count, size_t first, size_t last, Rows rows,
                              float* sums) {
-  constexpr Way way = many_way(form);
-  for (size_t h = 0; h < 2; ++h) {
-    StripScales<form> scales(job.strip, job.cols, 8 * h, first);
-    const uint8_t* levels = job.strip + first / 32 * level_bytes(form.levels);
-    for (size_t k = first; k < last; k += 32, levels += level_bytes(form.levels)) {
-      if (k % form.block == 0) scales.next_block();
-      const Quads<form, way> quads(levels, 32 * h);
-      ColumnScales s;
-      scales.next_columns(s);
-      if constexpr (way == Way::pairs) {
-        add_rows_in_pairs<form>(quads, s, job, count, k, a, k - first, sums + 8 * h);
-      } else if constexpr (way == Way::shifted) {
-        add_rows<form, way>(quads, s, job, count, k, a.x[0] + (k - first), sizeof a.x[0], sums + 8 * h);
-      } else {
-        add_rows<form, way>(quads, s, job, count, k, job.x + k, job.x_bytes, sums + 8 * h);
+  const IntegerRow row = integer_row(job.cols);
+  StripScales<form> upper(job.strip, job.cols, 0, first), lower(job.strip, job.cols, 8, first);
+  const uint8_t* strip = job.strip + first / 32 * level_bytes(form.levels);
+  for (size_t k = first; k < last; k += 32, strip += level_bytes(form.levels), rows.next_columns<form>()) {
+    if (k % form.block == 0) {
+      upper.next_block();
+      lower.next_block();
+    }
+    ColumnScales s[2];
+    upper.next_columns(s[0]);
+    lower.next_columns(s[1]);
+    const TileLevels<form, way> levels(strip);
+    [[maybe_unused]] TileSums<form, 1> shift;
+    if constexpr (needs_shift(way)) shift = shift_of(levels, ones());
+    in_tiles(count, [&]<uint32_t n>(uint32_t m) {
+      TileSums<form, n> tile;
+      multiply_tile<form, way, n>(levels, ones(), rows.x + m * rows.bytes, rows.bytes, tile);
+      const auto& scales = *from_memory(s);
+      for (uint32_t i = 0; i < n; ++i) {
+        for (size_t h = 0; h < 2; ++h) {
+          Sums<form> sum = sums_of_tile<form>(tile.v[i][h]);
+          for (size_t g = 0; needs_shift(way) && g < sums_of(form); ++g)
+            sum.v[g] = _mm256_add_epi32(sum.v[g], shift.v[0][h][g]);
+          float* to = sums + (m + i) * strip_rows + 8 * h;
+          const uint8_t* x = job.x + (m + i) * job.x_bytes;
+          _mm256_store_ps(to, add_columns<form>(sum, scales[h], x, row, k, _mm256_load_ps(to)));
+        }
       }
+    });
+  }
+}
+
+// The block at column k of a strip, which is summed as integers: sums[m · strip_rows …] += ….
+template <PackedForm form, Way way>
+inline void multiply_block(const Job& job, uint32_t count, size_t k, Rows rows, float* sums) {
+  static_assert(form.block == many_cols);
+  const IntegerRow row = integer_row(job.cols);
+  const Block<form> block[2] = {{job.strip, job.cols, 0, k}, {job.strip, job.cols, 8, k}};
+  __m256i integers[many_rows][2];
+  for (uint32_t m = 0; m < count; ++m) integers[m][0] = integers[m][1] = _mm256_setzero_si256();
+  __m256i shift[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+  const uint8_t* strip = block[0].levels;
+  for (size_t c = 0; c < form.block / 32; ++c, strip += level_bytes(form.levels), rows.next_columns<form>()) {
+    Factors factors;
+    for (size_t h = 0; h < 2; ++h) scales_of(block[h], c, factors.of[h]);
+    const TileLevels<form, way> levels(strip);
+    if constexpr (needs_shift(way)) {
+      const TileSums<form, 1> more = shift_of(levels, factors);
+      for (size_t h = 0; h < 2; ++h) shift[h] = _mm256_add_epi32(shift[h], more.v[0][h][0]);
+    }
+    in_tiles(count, [&]<uint32_t n>(uint32_t m) {
+      TileSums<form, n> tile;
+      multiply_tile<form, way, n>(levels, factors, rows.x + m * rows.bytes, rows.bytes, tile);
+      for (uint32_t i = 0; i < n; ++i) {
+        for (size_t h = 0; h < 2; ++h) {
+          integers[m + i][h] = _mm256_add_epi32(integers[m + i][h], tile.v[i][h][0]);
+        }
+      }
+    });
+  }
+  for (size_t h = 0; h < 2; ++h) {
+    const Minima<form> minima(block[h]);
+    for (uint32_t m = 0; m < count; ++m) {
+      float* to = sums + size_t{m} * strip_rows + 8 * h;
+      const __m256i sum = _mm256_add_epi32(shift[h], integers[m][h]);
+      _mm256_store_ps(
+          to, add_block(block[h], minima.v, sum, job.x + m * job.x_bytes, row, k, _mm256_load_ps(to)));
     }
   }
 }
 
-// Up to 64 weight rows with up to 32 activation rows, in many_way() or the other one that the form allows.
-template <PackedForm form, Way way>
+// Up to 64 weight rows with up to 32 activation rows.
+template <PackedForm form>
 void multiply_many(Job job, uint32_t count) {
+  constexpr Way way = many_way(form);
   alignas(32) float sums[many_strips][many_rows * strip_rows];
   Activations a;
   const uint32_t strips = (job.rows + strip_rows - 1) / strip_rows;
@@ -99,15 +127,17 @@ void multiply_many(Job job, uint32_t count) {
   const uint8_t* begin = job.strip;
   for (size_t k = 0; k < job.cols; k += many_cols) {
     const size_t end = k + many_cols < job.cols ? k + many_cols : job.cols;
-    if constexpr (way == Way::shifted || way == Way::pairs) prepare<way>(job, count, k, end, a);
+    if constexpr (way == Way::shifted) shift_up(job, count, k, end, a);
     for (uint32_t s = 0; s < strips; ++s) {
       job.strip = begin + s * bytes;
+      const uint8_t* ahead =
+          end < job.cols ? job.strip + end / 32 * level_bytes(form.levels) : job.strip + strips * bytes;
+      const Rows rows =
+          way == Way::shifted ? Rows{a.x[0], sizeof a.x[0], ahead} : Rows{job.x + k, job.x_bytes, ahead};
       if constexpr (sums_blocks(form)) {
-        multiply_block<form>(job, count, k, a, sums[s]);
-      } else if constexpr (way == Way::signs && fitting(form, way) == 1) {
-        multiply_tiles<form>(job, count, k, end, sums[s]);
+        multiply_block<form, way>(job, count, k, rows, sums[s]);
       } else {
-        multiply_columns<form>(job, count, k, end, a, sums[s]);
+        multiply_columns<form, way>(job, count, k, end, rows, sums[s]);
       }
     }
   }

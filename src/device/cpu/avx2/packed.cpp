@@ -1,82 +1,13 @@
 // Packed weights with the instructions of 2013: products of bytes add up in sixteen bits as long as they fit,
 // eight rows per vector.
+#include "device/cpu/avx2/few.h"
 #include "device/cpu/avx2/kernels.h"
 #include "device/cpu/avx2/many.h"
 
 namespace hearth::cpu::avx2 {
 namespace {
 
-// What the bias takes off the sums.
-template <PackedForm form>
-inline void take_bias(Sums<form>& sums, const uint8_t* x, IntegerRow row, size_t k) {
-  if constexpr (form.bias == 0 || form.bias == 128) return;
-  const uint8_t* parts = x + (form.group == 32 ? row.int_sum32 + k / 8 : row.int_sum16 + k / 4);
-  for (size_t g = 0; g < sums_of(form); ++g) {
-    const __m256i sum = _mm256_slli_epi32(_mm256_set1_epi32(at<int32_t>(parts + 4 * g)), log2_of(form.bias));
-    sums.v[g] = _mm256_add_epi32(sums.v[g], sum);
-  }
-}
-
-// Bytes of a strip per 32 columns, rounded up.
-constexpr size_t column_bytes(const PackedForm& f) {
-  return level_bytes(f.levels) + 32 / f.group * group_scale_bytes(f.scales) +
-         (32 * block_scale_bytes(f.scales) + f.block - 1) / f.block;
-}
-
-// Both halves of a strip with `count` activation rows. What the next strip begins with is asked for on the
-// way: memory is read as one stream.
-template <PackedForm form, uint32_t count>
-void multiply(const Job& job, size_t next) {
-  const IntegerRow row = integer_row(job.cols);
-  StripScales<form> upper(job.strip, job.cols, 0, 0), lower(job.strip, job.cols, 8, 0);
-  __m256 acc[2][count];
-  for (auto& half : acc) {
-    for (__m256& a : half) a = _mm256_setzero_ps();
-  }
-  constexpr size_t step = column_bytes(form);
-  const uint8_t *levels = job.strip, *ahead = job.strip + next;
-  for (size_t k = 0; k < job.cols; k += 32, levels += level_bytes(form.levels), ahead += step) {
-    if (next != 0) {
-      for (size_t i = 0; i < step; i += 64)
-        _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T1);
-    }
-    const auto half = [&](StripScales<form>& scales, size_t at, __m256(&sum)[count]) {
-      if (k % form.block == 0) scales.next_block();
-      const Quads<form, few_way(form)> quads(levels, at);
-      ColumnScales s;
-      scales.next_columns(s);
-      for (size_t m = 0; m < count; ++m) {
-        const uint8_t* x = job.x + m * job.x_bytes;
-        Sums<form> sums = level_sums(quads, [&](size_t j) { return four_columns(x + k + 4 * j); });
-        take_bias<form>(sums, x, row, k);
-        sum[m] = add_columns<form>(sums, s, x, row, k, sum[m]);
-      }
-    };
-    half(upper, 0, acc[0]);
-    half(lower, 32, acc[1]);
-  }
-  for (size_t m = 0; m < count; ++m) {
-    float* y = job.y + m * job.y_stride;
-    put(acc[0][m], job.rows, y);
-    if (job.rows > 8) put(acc[1][m], job.rows - 8, y + 8);
-  }
-}
-
-template <PackedForm form, uint32_t count>
-inline void multiply_some(Job& job, uint32_t& left, size_t& next) {
-  for (; left >= count; left -= count) {
-    if constexpr (sums_blocks(form)) {
-      multiply_blocks<form, count>(job, next);
-    } else {
-      multiply<form, count>(job, next);
-    }
-    next = 0;
-    job.x += count * job.x_bytes;
-    job.y += count * job.y_stride;
-  }
-}
-
-template <uint32_t index, Way way>
+template <uint32_t index>
 void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_t count, float* y,
              size_t y_stride) {
   constexpr PackedForm form = packed_forms[index];
@@ -88,27 +19,22 @@ void product(const void* w, uint32_t rows, uint32_t cols, const void* x, uint32_
     job.rows = rows - r < step ? rows - r : step;
     job.x = static_cast<const uint8_t*>(x);
     job.y = y + r;
-    uint32_t left = count;
     if (many) {
-      for (uint32_t some = 0; left > 0; left -= some, job.x += some * x_bytes, job.y += some * y_stride) {
+      for (uint32_t left = count, some = 0; left > 0;
+           left -= some, job.x += some * x_bytes, job.y += some * y_stride) {
         some = left < many_rows ? left : many_rows;
-        multiply_many<form, way>(job, some);
+        multiply_many<form>(job, some);
       }
       continue;
     }
-    size_t next = bytes;
-    multiply_some<form, 4>(job, left, next);
-    multiply_some<form, 1>(job, left, next);
+    multiply_few<form>(job, count, bytes);
   }
 }
 
 template <uint32_t index>
 constexpr PackedKernels kernels_of() {
   constexpr PackedForm form = packed_forms[index];
-  constexpr Way way = many_way(form);
-  PackedKernels kernels = {form.type, product<index, way>, rounded_together(form)};
-  if constexpr (way == Way::pairs) kernels.other = product<index, Way::signs>;
-  return kernels;
+  return {form.type, product<index>, rounded_together(form)};
 }
 
 // ---- rounding
