@@ -196,7 +196,10 @@ void add_plan(Arguments app) {
       .required();
   app.option("--context", o->wish.context, "tokens per conversation; 0 = the largest sensible");
   app.option("--kv-type", o->kv, "type of the cache: f32, f16, q8_0, q4_0, or K/V as in q8_0/q4_0");
-  app.option("--parallel", o->wish.parallel, "conversations at once").in_range(1, 1024);
+  o->wish.parallel = 0;
+  app.option("--parallel", o->wish.parallel,
+             "conversations at once; 0 = as `serve` does: a small context shares a pool of up to 8192 tokens")
+      .in_range(0, 1024);
   app.option(
          "--device", o->devices,
          "instead of this machine: a card by name (\"RTX 3090\", \"RX 6600:8GiB\"), cpu:32GiB; several times")

@@ -224,10 +224,12 @@ PlanAnswer answer_of(const PlanQuestion& q) {
 std::string plan_text(const PlanQuestion& q, const PlanAnswer& a, bool why) {
   std::string text = headline(q) + "\n";
   Wish wish = q.wish;
+  wish.parallel = std::max(1U, wish.parallel);
   uint32_t rows = q.wish.rows;
   if (const auto* plan = std::get_if<Plan>(&a.result)) {
     text += fits_text(q, a, *plan);
     wish.context = plan->context;
+    wish.parallel = plan->parallel;
     rows = plan->rows;
     if (why) text += list("What lies where", layer_runs(*plan));
   } else {

@@ -97,7 +97,7 @@ ServerOptions options_from_environment(const std::string& version) {
   o.policy.most_loaded = static_cast<uint32_t>(uint_setting("MAX_LOADED_MODELS", 0));
   o.context = static_cast<uint32_t>(uint_setting("CONTEXT_LENGTH", uint_setting("NUM_CTX", 0)));
   o.load.wish.kv = cache_types();
-  o.load.wish.parallel = std::max<uint32_t>(1, o.policy.parallel);
+  o.load.wish.parallel = o.policy.parallel;
   take_settings(o.load);
   o.load.wish.spread = bool_setting("SCHED_SPREAD", false);
   o.cache = cache_folder() / "models";

@@ -76,6 +76,28 @@ Plan grown(Plan plan, const MemoryProfile& model, std::span<const DeviceBudget> 
   return plan;
 }
 
+// Requests that nobody counted share a pool of as many tokens as a default context has, where that is little
+// beside what a device has: in a smaller one they would drive each other out.
+Plan shared(Plan plan, const MemoryProfile& model, std::span<const DeviceBudget> devices, Wish wish) {
+  constexpr uint32_t most = 16, part_of_device = 32;
+  const auto little = [&](const Plan& more) {
+    for (uint32_t d = 0; d < devices.size(); ++d) {
+      const uint64_t room = devices[d].usable / part_of_device;
+      if (more.devices[d].anonymous() > plan.devices[d].anonymous() + room) return false;
+      if (more.devices[d].copies_weights() != plan.devices[d].copies_weights()) return false;
+    }
+    return more.rows == plan.rows && more.parts == plan.parts;
+  };
+  const bool tokens =
+      std::any_of(model.caches.begin(), model.caches.end(), [](const auto& c) { return c.state == 0; });
+  wish.parallel = tokens ? std::min(most, default_context / std::max(plan.context, 1U)) : most;
+  for (; wish.parallel > 1; wish.parallel /= 2) {
+    auto more = best_plan(model, devices, wish, plan.context);
+    if (more && little(*more)) return std::move(*more);
+  }
+  return plan;
+}
+
 void note_mapping(const MemoryProfile&, std::span<const DeviceBudget> devices, Plan& plan) {
   for (uint32_t d = 0; d < devices.size(); ++d) {
     uint64_t copy = 0;
@@ -219,12 +241,14 @@ std::optional<Plan> best_plan(const MemoryProfile& model, std::span<const Device
 std::variant<Plan, Shortfall> place(const MemoryProfile& model, std::span<const DeviceBudget> devices,
                                     const Wish& wish) {
   Wish exact = wish;
+  exact.parallel = std::max(1U, wish.parallel);
   if (wish.context == 0)
     exact.context = std::min(model.context == 0 ? default_context : model.context, default_context);
   const uint32_t wanted = exact.context;
   for (;; exact.context /= 2) {
-    if (auto plan = best_plan(model, devices, wish, exact.context)) {
-      if (wish.context == 0 && exact.context == wanted) *plan = grown(*plan, model, devices, wish);
+    if (auto plan = best_plan(model, devices, exact, exact.context)) {
+      if (wish.context == 0 && exact.context == wanted) *plan = grown(*plan, model, devices, exact);
+      if (wish.parallel == 0) *plan = shared(*plan, model, devices, exact);
       note_mapping(model, devices, *plan);
       note_refusals(model, devices, *plan);
       note_split(model, devices, wish, *plan);
@@ -252,7 +276,9 @@ std::variant<Plan, Shortfall> place(const MemoryProfile& model, const DeviceBudg
 }
 
 uint32_t largest_context(const MemoryProfile& model, std::span<const DeviceBudget> devices,
-                         const Wish& wish) {
+                         const Wish& wished) {
+  Wish wish = wished;
+  wish.parallel = std::max(1U, wish.parallel);
   const uint32_t limit = model.context == 0 ? default_context : model.context;
   uint32_t low = 0, high = (limit + page_tokens - 1) / page_tokens;
   while (low < high) {

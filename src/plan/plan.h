@@ -17,7 +17,7 @@ namespace hearth {
 
 struct Wish {
   uint32_t context = 0;   // tokens per sequence; 0 = the largest sensible
-  uint32_t parallel = 1;  // sequences of full context at once
+  uint32_t parallel = 1;  // sequences of full context at once; 0 = one, or more where the cache is small
   uint32_t rows = 512;    // rows per step at most
   KvTypes kv;
   std::optional<uint32_t> gpu_layers = std::nullopt;  // num_gpu: so many layers, the head counted first
@@ -52,6 +52,7 @@ struct Placement {
   PartKind kind = PartKind::layer;
   uint16_t layer = 0;
   uint32_t device = 0;
+  friend bool operator==(const Placement&, const Placement&) = default;
 };
 
 // Tokens per second; 0 = unknown.
@@ -99,8 +100,9 @@ struct Shortfall {
 
 // A context that was asked for is kept or refused. Context 0: 8192 tokens or the model's own limit; more
 // where everything lies on accelerators, the cache takes a quarter of them at most and a fifth stays free;
-// less, with a note, where not even that fits. Devices are given in the order of preference, the host
-// (maps_weights) among them or not.
+// less, with a note, where not even that fits. Parallel 0: so many sequences that 8192 tokens fit in all, at
+// most sixteen, as long as no device gives more than a 32nd for them. Devices are given in the order of
+// preference, the host (maps_weights) among them or not.
 std::variant<Plan, Shortfall> place(const MemoryProfile& model, std::span<const DeviceBudget> devices,
                                     const Wish& wish);
 std::variant<Plan, Shortfall> place(const MemoryProfile& model, const DeviceBudget& device, const Wish& wish);

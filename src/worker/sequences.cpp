@@ -10,6 +10,8 @@ namespace {
 // Sharing less than a page saves nothing.
 constexpr uint32_t least_shared = page_tokens;
 
+uint64_t pages_of(uint64_t tokens) { return (tokens + page_tokens - 1) / page_tokens; }
+
 }  // namespace
 
 Sequences::Match Sequences::longest_match(const std::vector<TokenId>& tokens) const {
@@ -39,6 +41,16 @@ Sequences::Match Sequences::longest_match(const std::vector<TokenId>& tokens) co
   return best.common >= least_shared && !pooled ? best : Match{};
 }
 
+// Would each running one find another page if this one joined? Else it would soon drive one of them out, or
+// be driven out itself, and what is computed by then would be computed again.
+bool Sequences::leaves_pages(const Match& match, const Task& task) const {
+  if (running_.empty() || engine_.model().program.pooled) return true;
+  const bool last_kept = match.kept && kept_.size() == 1;  // is taken over, with all that it has
+  const uint64_t shared =
+      last_kept ? pages_of(engine_.sequence(match.id).tokens.size()) : match.common / page_tokens;
+  return engine_.free_pages() + shared >= pages_of(task.tokens.size()) + running_.size();
+}
+
 // A kept sequence that is mostly the beginning of this one is taken over, another one is left as it is.
 SeqId Sequences::join(const Match& match, const Task& task) {
   if (match.common == 0) return engine_.add(task);
@@ -60,6 +72,12 @@ SeqId Sequences::join(const Match& match, const Task& task) {
 Sequences::Begun Sequences::begin(const Task& task) {
   for (;;) {
     const Match match = longest_match(task.tokens);
+    if (!leaves_pages(match, task)) {
+      const bool others = kept_.size() > (match.kept ? 1U : 0U);
+      if (others && evict(match.id)) continue;
+      throw Error(Code::busy, "running requests need the free pages of the cache",
+                  "wait for them to end, or load the model with a larger context");
+    }
     try {
       const SeqId id = join(match, task);
       running_.push_back(id);

@@ -42,6 +42,7 @@ class Sequences {
     bool kept = false;
   };
   Match longest_match(const std::vector<TokenId>& tokens) const;
+  bool leaves_pages(const Match& match, const Task& task) const;
   SeqId join(const Match& match, const Task& task);
   bool evict(SeqId but_not);
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -217,6 +218,14 @@ TEST(Memory, LimitOfTheGroupBoundsTheSystem) {
   root.put("sys/fs/cgroup/a/memory.current", "300000\n");
   root.put("sys/fs/cgroup/a/memory.stat", "anon 100\ninactive_file 100000\nactive_file 50000\n");
   EXPECT_EQ(available_memory(root.path()), 350000U);
+}
+
+TEST(Memory, ANumberOfPagesBeyondAllMemoryIsNoLimit) {
+  const FakeRoot root;
+  root.put("proc/self/cgroup", "3:memory:/\n");
+  root.put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  root.put("sys/fs/cgroup/memory/memory.usage_in_bytes", "300000\n");
+  EXPECT_EQ(available_in_group(root.path()), std::numeric_limits<uint64_t>::max());
 }
 
 }  // namespace

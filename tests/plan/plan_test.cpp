@@ -95,6 +95,41 @@ TEST(Plan, EveryPlanIsWithinItsBudget) {
   }
 }
 
+// Requests that nobody counted share as many tokens as a default context has, where that costs little.
+TEST(Plan, SmallContextsShareAPoolWhereNobodyCountsRequests) {
+  const auto parallel = [](uint32_t context, uint32_t wished, DeviceBudget budget) {
+    const auto plan = std::get<Plan>(place(profile_of_8b(), budget, Wish{context, wished, 512, {}}));
+    EXPECT_EQ(plan.context, context);
+    EXPECT_EQ(plan.pages[0], context / page_tokens * plan.parallel);
+    EXPECT_LE(plan.devices[0].anonymous(), budget.usable);
+    return plan.parallel;
+  };
+  const DeviceBudget roomy{"cpu", 64ULL << 30};
+  EXPECT_EQ(parallel(1024, 0, roomy), 8U);
+  EXPECT_EQ(parallel(512, 0, roomy), 16U);
+  EXPECT_EQ(parallel(3072, 0, roomy), 2U);
+  EXPECT_EQ(parallel(8192, 0, roomy), 1U);
+  EXPECT_EQ(parallel(32768, 0, roomy), 1U);
+  EXPECT_EQ(parallel(1024, 1, roomy), 1U) << "who counts gets what he counts";
+  EXPECT_EQ(parallel(1024, 3, roomy), 3U);
+  // 128 KiB per token: seven contexts more are 896 MiB, three 384 MiB, one 128 MiB.
+  EXPECT_EQ(parallel(1024, 0, {"cpu", 13ULL << 30}), 4U) << "a 32nd is 416 MiB";
+  EXPECT_EQ(parallel(1024, 0, {"cpu", 5ULL << 30}), 2U);
+  EXPECT_EQ(parallel(1024, 0, {"cpu", 1ULL << 30}), 1U);
+  EXPECT_TRUE(std::get<Plan>(place(profile_of_8b(), weaving_host(6ULL << 30), Wish{1024, 0, 512, {}}))
+                  .devices[0]
+                  .copies_weights())
+      << "a larger pool does not cost the copy of the weights";
+}
+
+TEST(Plan, StatesAloneServeSixteenRequestsWhereNobodyCounts) {
+  MemoryProfile model = profile_of_8b();
+  model.caches = {{32, 0, 0, 0, 100'000}};
+  const auto plan = std::get<Plan>(place(model, DeviceBudget{"cpu", 8ULL << 30}, Wish{8192, 0, 512, {}}));
+  EXPECT_EQ(plan.parallel, 16U);
+  EXPECT_EQ(plan.pages, std::vector<uint32_t>{32});
+}
+
 TEST(Plan, UnknownCacheTypeIsRefusedByName) {
   EXPECT_EQ(find_kv_type("q8_0"), KvType::q8_0);
   try {
