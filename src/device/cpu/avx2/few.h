@@ -18,16 +18,22 @@ inline void take_bias(Sums<form>& sums, const uint8_t* x, IntegerRow row, size_t
   }
 }
 
-// The strip that comes next; `bytes` of it belong to 32 columns, rounded up. Null where nothing is wanted.
+// Bytes of a strip per 32 columns, rounded up.
+constexpr size_t column_bytes(const PackedForm& f) {
+  return level_bytes(f.levels) + 32 / f.group * group_scale_bytes(f.scales) +
+         (32 * block_scale_bytes(f.scales) + f.block - 1) / f.block;
+}
+
+// The strip that comes next; null where nothing is wanted.
 struct Ahead {
   const uint8_t* strip;
-  size_t bytes;
 
+  template <PackedForm form>
   void next_columns() {
     if (strip == nullptr) return;
-    for (size_t i = 0; i < bytes; i += 64)
+    for (size_t i = 0; i < column_bytes(form); i += 64)
       _mm_prefetch(reinterpret_cast<const char*>(strip + i), _MM_HINT_T1);
-    strip += bytes;
+    strip += column_bytes(form);
   }
 };
 
@@ -57,7 +63,7 @@ void multiply_row_columns(const Job& job, Ahead ahead) {
   RowSums<1> acc;
   const uint8_t* levels = job.strip;
   for (size_t k = 0; k < job.cols; k += 32, levels += level_bytes(form.levels)) {
-    ahead.next_columns();
+    ahead.next_columns<form>();
     const auto half = [&](StripScales<form>& scales, size_t h) {
       if (k % form.block == 0) scales.next_block();
       const Quads<form, few_way(form)> quads(levels, 32 * h);
@@ -82,7 +88,7 @@ void multiply_tile_columns(const Job& job, Ahead ahead) {
   RowSums<n> acc;
   const uint8_t* levels = job.strip;
   for (size_t k = 0; k < job.cols; k += 32, levels += level_bytes(form.levels)) {
-    ahead.next_columns();
+    ahead.next_columns<form>();
     if (k % form.block == 0) {
       upper.next_block();
       lower.next_block();
@@ -123,7 +129,7 @@ void multiply_row_blocks(const Job& job, Ahead ahead) {
       const Block<form> block(job.strip, job.cols, 8 * h, k);
       __m256i sum = _mm256_setzero_si256();
       for (size_t c = 0; c < form.block / 32; ++c) {
-        if (h == 0) ahead.next_columns();
+        if (h == 0) ahead.next_columns<form>();
         const auto quads = block.template quads<way>(c);
         __m256i scale[2];
         scales_of(block, c, scale);
@@ -150,7 +156,7 @@ void multiply_tile_blocks(const Job& job, Ahead ahead) {
     __m256i sum[n][2];
     for (auto& both : sum) both[0] = both[1] = _mm256_setzero_si256();
     for (size_t c = 0; c < form.block / 32; ++c) {
-      ahead.next_columns();
+      ahead.next_columns<form>();
       Factors factors;
       for (size_t h = 0; h < 2; ++h) scales_of(block[h], c, factors.of[h]);
       const TileLevels<form, way> levels(block[0].levels + c * level_bytes(form.levels));
@@ -194,7 +200,7 @@ inline void multiply_rows(Job& job, Ahead ahead) {
 // A strip of `bytes`, which the next one follows, with up to seven rows.
 template <PackedForm form>
 inline void multiply_few(Job& job, uint32_t count, size_t bytes) {
-  Ahead ahead = {job.strip + bytes, bytes / (job.cols / 32) + 1};
+  Ahead ahead = {job.strip + bytes};
   if (count >= tile_rows) {
     multiply_rows<form, tile_rows>(job, ahead);
     ahead.strip = nullptr;
