@@ -24,13 +24,14 @@ constexpr size_t column_bytes(const PackedForm& f) {
          (32 * block_scale_bytes(f.scales) + f.block - 1) / f.block;
 }
 
-// The strip that comes next; null where nothing is wanted.
+// The strip that comes next, and whether it is asked for.
 struct Ahead {
   const uint8_t* strip;
+  bool wanted;
 
   template <PackedForm form>
   void next_columns() {
-    if (strip == nullptr) return;
+    if (!wanted) return;
     for (size_t i = 0; i < column_bytes(form); i += 64)
       _mm_prefetch(reinterpret_cast<const char*>(strip + i), _MM_HINT_T1);
     strip += column_bytes(form);
@@ -200,10 +201,10 @@ inline void multiply_rows(Job& job, Ahead ahead) {
 // A strip of `bytes`, which the next one follows, with up to seven rows.
 template <PackedForm form>
 inline void multiply_few(Job& job, uint32_t count, size_t bytes) {
-  Ahead ahead = {job.strip + bytes};
+  Ahead ahead = {job.strip + bytes, true};
   if (count >= tile_rows) {
     multiply_rows<form, tile_rows>(job, ahead);
-    ahead.strip = nullptr;
+    ahead.wanted = false;
     count -= tile_rows;
   }
   if (count == 3) multiply_rows<form, 3>(job, ahead);
