@@ -1,8 +1,8 @@
 #pragma once
 
-// Products with many activation rows, as prompts have them: levels stay in registers while all rows of a
-// block pass by. The sums lie in the first-level cache, and so do the activations of a few hundred columns,
-// which several strips meet.
+// Products with many activation rows, as prompts have them: 32 columns of a strip are unpacked once and meet
+// all rows of a block, tile by tile. The sums lie in the first-level cache, and so do the activations of a
+// few hundred columns, which several strips meet.
 #include "device/cpu/avx2/tile.h"
 
 namespace hearth::cpu {
