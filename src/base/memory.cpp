@@ -11,8 +11,6 @@ namespace hearth {
 namespace {
 
 constexpr uint64_t unlimited = std::numeric_limits<uint64_t>::max();
-// Version 1 of cgroups says "none" by the largest signed number of whole pages.
-constexpr uint64_t no_limit = uint64_t{1} << 62;
 
 // A number in a file; `otherwise` where there is none or it says "max".
 uint64_t read_number(const std::string& path, uint64_t otherwise) {
@@ -49,7 +47,7 @@ uint64_t folder_available(const std::string& folder) {
     limit = read_number(folder + "/memory.limit_in_bytes", unlimited);
     used = read_number(folder + "/memory.usage_in_bytes", 0);
   }
-  if (limit >= no_limit) return unlimited;
+  if (limit >= cgroup_no_limit) return unlimited;
   const uint64_t held = used - std::min(used, reclaimable(folder));
   return limit - std::min(limit, held);
 }

@@ -9,6 +9,10 @@ namespace hearth {
 // v2). `root` replaces "/" in tests.
 uint64_t available_memory(const std::string& root = "");
 
+// From here on a memory limit of a cgroup is none: version 1 says so by the largest signed number of whole
+// pages.
+inline constexpr uint64_t cgroup_no_limit = uint64_t{1} << 62;
+
 // Bytes that the cgroups above this process leave, pages of files counted as theirs; the largest number where
 // there is no limit.
 uint64_t available_in_group(const std::string& root = "");

@@ -12,10 +12,10 @@ void relax() noexcept {
 #endif
 }
 
-// 4,000 pauses are 120 µs on Zen 3. A wait that lasts no longer than `short_wait`
-// after its spins, what sleeping and waking cost, should have spun a little more; one that lasts longer waits
-// for a thread that does not run, and spins in vain. (Up in steps and down by a factor, as networks share a
-// line: doubling left two small models at once at a fifth of the speed.)
+// 4,000 pauses are 120 µs on Zen 3. A wait that lasts no longer than `short_wait` after its spins, what
+// sleeping and waking cost, should have spun a little more; one that lasts longer waits for a thread that
+// does not run, and spins in vain. (Up in steps and down by a factor, as networks share a line: doubling left
+// two small models at once at a fifth of the speed.)
 constexpr uint32_t most_spins = 4000, least_spins = 64;
 constexpr std::chrono::microseconds short_wait{20};
 

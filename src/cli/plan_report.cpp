@@ -180,10 +180,10 @@ std::vector<std::string> reasons(const PlanQuestion& q, const Wish& wish, uint32
                               gib(m.parts.back().weights)));
   for (const CacheProfile& c : m.caches) {
     if (c.state != 0) {
-      lines.push_back(
-          fmt::format("states: {} layers × {} bytes = {} bytes per sequence, × {} sequences, half "
-                      "of them at rest; they do not grow with the context",
-                      c.layers, c.state, page_bytes(c, wish.kv), pages_for(c, wish.context, wish.parallel)));
+      lines.push_back(fmt::format(
+          "states: {} layers × {} bytes = {} bytes per sequence, × {} sequences, half "
+          "of them at rest; they do not grow with the context",
+          c.layers, c.state, page_bytes(c, wish.kv), pages_for(c, wish.context, wish.requests())));
       continue;
     }
     const uint64_t token = page_bytes(c, wish.kv) / page_tokens;
@@ -192,7 +192,7 @@ std::vector<std::string> reasons(const PlanQuestion& q, const Wish& wish, uint32
     const std::string types = c.v_size == 0 ? std::string(to_string(wish.kv.k)) : cache_name(wish.kv);
     lines.push_back(
         fmt::format("cache: {} layers × {} heads × {} as {} = {} bytes per token, × {} tokens × {}", c.layers,
-                    c.kv_heads, values, types, token, wish.context, wish.parallel));
+                    c.kv_heads, values, types, token, wish.context, wish.requests()));
   }
   for (const RowClass& s : m.steps) {
     if (s.rows == rows)
@@ -224,7 +224,6 @@ PlanAnswer answer_of(const PlanQuestion& q) {
 std::string plan_text(const PlanQuestion& q, const PlanAnswer& a, bool why) {
   std::string text = headline(q) + "\n";
   Wish wish = q.wish;
-  wish.parallel = std::max(1U, wish.parallel);
   uint32_t rows = q.wish.rows;
   if (const auto* plan = std::get_if<Plan>(&a.result)) {
     text += fits_text(q, a, *plan);

@@ -16,8 +16,6 @@
 namespace hearth {
 namespace {
 
-uint32_t pages_of(uint64_t tokens) { return static_cast<uint32_t>((tokens + page_tokens - 1) / page_tokens); }
-
 bool is_mean(const Program& program) {
   const auto* pool = std::get_if<Pool>(&program.ops.back());
   return pool != nullptr && pool->kind == PoolKind::mean;

@@ -41,7 +41,7 @@ uint64_t page_bytes(const CacheProfile& cache, KvTypes types) noexcept {
 
 uint64_t pages_for(const CacheProfile& cache, uint32_t context, uint32_t parallel) noexcept {
   if (cache.state != 0) return uint64_t{2} * parallel;
-  return (uint64_t{context} + page_tokens - 1) / page_tokens * parallel;
+  return uint64_t{pages_of(context)} * parallel;
 }
 
 }  // namespace hearth

@@ -31,6 +31,11 @@ struct CacheProfile {
   uint64_t state = 0;
 };
 
+// Pages that so many tokens of a sequence need.
+constexpr uint32_t pages_of(uint64_t tokens) noexcept {
+  return static_cast<uint32_t>((tokens + page_tokens - 1) / page_tokens);
+}
+
 // Bytes of one page of a group: all its layers, K and V, page_tokens tokens; or the state of a sequence.
 uint64_t page_bytes(const CacheProfile& cache, KvTypes types) noexcept;
 

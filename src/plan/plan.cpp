@@ -215,8 +215,9 @@ std::optional<Plan> best_plan(const MemoryProfile& model, std::span<const Device
   const bool copies = std::any_of(devices.begin(), devices.end(),
                                   [](const auto& d) { return d.maps_weights && !d.resident.empty(); });
   // A copy of the weights in huge pages is the faster way; it gives way before the context shrinks.
-  if (copies) tries.push_back({context, wish.parallel, widest, true, wish.kv});
-  for (size_t step = widest + 1; step-- > 0;) tries.push_back({context, wish.parallel, step, false, wish.kv});
+  if (copies) tries.push_back({context, wish.requests(), widest, true, wish.kv});
+  for (size_t step = widest + 1; step-- > 0;)
+    tries.push_back({context, wish.requests(), step, false, wish.kv});
   std::optional<Draft> best;
   double least = 0;
   for (const Terms& terms : tries) {
@@ -241,14 +242,13 @@ std::optional<Plan> best_plan(const MemoryProfile& model, std::span<const Device
 std::variant<Plan, Shortfall> place(const MemoryProfile& model, std::span<const DeviceBudget> devices,
                                     const Wish& wish) {
   Wish exact = wish;
-  exact.parallel = std::max(1U, wish.parallel);
   if (wish.context == 0)
     exact.context = std::min(model.context == 0 ? default_context : model.context, default_context);
   const uint32_t wanted = exact.context;
   for (;; exact.context /= 2) {
-    if (auto plan = best_plan(model, devices, exact, exact.context)) {
-      if (wish.context == 0 && exact.context == wanted) *plan = grown(*plan, model, devices, exact);
-      if (wish.parallel == 0) *plan = shared(*plan, model, devices, exact);
+    if (auto plan = best_plan(model, devices, wish, exact.context)) {
+      if (wish.context == 0 && exact.context == wanted) *plan = grown(*plan, model, devices, wish);
+      if (wish.parallel == 0) *plan = shared(*plan, model, devices, wish);
       note_mapping(model, devices, *plan);
       note_refusals(model, devices, *plan);
       note_split(model, devices, wish, *plan);
@@ -276,11 +276,9 @@ std::variant<Plan, Shortfall> place(const MemoryProfile& model, const DeviceBudg
 }
 
 uint32_t largest_context(const MemoryProfile& model, std::span<const DeviceBudget> devices,
-                         const Wish& wished) {
-  Wish wish = wished;
-  wish.parallel = std::max(1U, wish.parallel);
+                         const Wish& wish) {
   const uint32_t limit = model.context == 0 ? default_context : model.context;
-  uint32_t low = 0, high = (limit + page_tokens - 1) / page_tokens;
+  uint32_t low = 0, high = pages_of(limit);
   while (low < high) {
     const uint32_t middle = low + (high - low + 1) / 2;
     best_plan(model, devices, wish, std::min(limit, middle * page_tokens)) ? low = middle : high = middle - 1;

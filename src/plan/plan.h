@@ -23,6 +23,8 @@ struct Wish {
   std::optional<uint32_t> gpu_layers = std::nullopt;  // num_gpu: so many layers, the head counted first
   uint32_t main_gpu = 0;                              // which device is filled first, the host not counted
   bool spread = false;                                // over all devices, even where one is enough
+
+  uint32_t requests() const noexcept { return parallel == 0 ? 1 : parallel; }  // at least
 };
 
 enum class BufferKind : uint8_t { weights, kv, arena, workspace, results };

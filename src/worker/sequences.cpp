@@ -10,8 +10,6 @@ namespace {
 // Sharing less than a page saves nothing.
 constexpr uint32_t least_shared = page_tokens;
 
-uint64_t pages_of(uint64_t tokens) { return (tokens + page_tokens - 1) / page_tokens; }
-
 }  // namespace
 
 Sequences::Match Sequences::longest_match(const std::vector<TokenId>& tokens) const {
@@ -48,7 +46,7 @@ bool Sequences::leaves_pages(const Match& match, const Task& task) const {
   const bool last_kept = match.kept && kept_.size() == 1;  // is taken over, with all that it has
   const uint64_t shared =
       last_kept ? pages_of(engine_.sequence(match.id).tokens.size()) : match.common / page_tokens;
-  return engine_.free_pages() + shared >= pages_of(task.tokens.size()) + running_.size();
+  return engine_.free_pages() + shared >= uint64_t{pages_of(task.tokens.size())} + running_.size();
 }
 
 // A kept sequence that is mostly the beginning of this one is taken over, another one is left as it is.

@@ -1,13 +1,12 @@
 // Processor and memory, and what control groups leave of them.
 #include <algorithm>
 
+#include "base/memory.h"
 #include "hardware/inventory/parts.h"
 #include "hardware/sysfs_text.h"
 
 namespace hearth {
 namespace {
-
-constexpr uint64_t unlimited = uint64_t{1} << 62;  // version 1 rounds the largest number down to pages
 
 // Quota of one folder in processors; 0 = none. cpu.max is "400000 100000" or "max 100000".
 double quota_of(const SystemView& system, const std::string& folder) {
@@ -27,7 +26,7 @@ uint64_t limit_of(const SystemView& system, const std::string& folder) {
   const FileText v2 = system.file(folder + "/memory.max", 256);
   const FileText text = v2 ? v2 : system.file(folder + "/memory.limit_in_bytes", 256);
   const uint64_t limit = number_or(text.text, 0);  // "max" is no number
-  return limit >= unlimited ? 0 : limit;
+  return limit >= cgroup_no_limit ? 0 : limit;
 }
 
 void read_quota(const SystemView& system, Processor& p) {
@@ -93,7 +92,7 @@ MemoryFacts read_memory(const SystemView& system) {
   const FileText info = system.file("/proc/meminfo");
   const auto kib = [&](const char* key) {
     const uint64_t value = value_number(info.text, key);
-    return value > unlimited / 1024 ? 0 : value * 1024;
+    return value > cgroup_no_limit / 1024 ? 0 : value * 1024;
   };
   m.total = kib("MemTotal");
   m.available = kib("MemAvailable");

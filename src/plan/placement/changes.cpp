@@ -141,7 +141,7 @@ uint32_t last_resort(std::span<const DeviceBudget> devices) {
 Needs needs_of(const MemoryProfile& model, std::span<const DeviceBudget> devices, const Wish& wish) {
   Needs needs;
   needs.device = last_resort(devices);
-  Draft draft(model, devices, {wish.context, wish.parallel, 0, false, wish.kv});
+  Draft draft(model, devices, {wish.context, wish.requests(), 0, false, wish.kv});
   // The last one keeps room for what every device needs, whatever is placed there.
   for (size_t p = model.parts.size(); p-- > 0;) {
     bool placed = false;

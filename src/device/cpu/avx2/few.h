@@ -32,8 +32,7 @@ struct Ahead {
   template <PackedForm form>
   void next_columns() {
     if (!wanted) return;
-    for (size_t i = 0; i < column_bytes(form); i += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(strip + i), _MM_HINT_T1);
+    ask_for(strip, column_bytes(form));
     strip += column_bytes(form);
   }
 };
@@ -85,18 +84,12 @@ template <PackedForm form, uint32_t n>
 void multiply_tile_columns(const Job& job, Ahead ahead) {
   constexpr Way way = few_way(form);
   const IntegerRow row = integer_row(job.cols);
-  StripScales<form> upper(job.strip, job.cols, 0, 0), lower(job.strip, job.cols, 8, 0);
+  TileScales<form> scales(job, 0);
   RowSums<n> acc;
   const uint8_t* levels = job.strip;
   for (size_t k = 0; k < job.cols; k += 32, levels += level_bytes(form.levels)) {
     ahead.next_columns<form>();
-    if (k % form.block == 0) {
-      upper.next_block();
-      lower.next_block();
-    }
-    ColumnScales s[2];
-    upper.next_columns(s[0]);
-    lower.next_columns(s[1]);
+    scales.next_columns(k);
     const TileLevels<form, way> tile(levels);
     TileSums<form, n> integers;
     multiply_tile<form, way, n>(tile, ones(), job.x + k, job.x_bytes, integers);
@@ -105,7 +98,7 @@ void multiply_tile_columns(const Job& job, Ahead ahead) {
       for (size_t h = 0; h < 2; ++h) {
         Sums<form> sums = sums_of_tile<form>(integers.v[m][h]);
         take_bias<form>(sums, x, row, k);
-        acc.v[h][m] = add_columns<form>(sums, s[h], x, row, k, acc.v[h][m]);
+        acc.v[h][m] = add_columns<form>(sums, scales.of[h], x, row, k, acc.v[h][m]);
       }
     }
   }

@@ -15,6 +15,11 @@ struct Job {
   size_t y_stride;
 };
 
+// What will be read soon, into the second level.
+inline void ask_for(const uint8_t* p, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64) _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T1);
+}
+
 inline void put(__m256 v, uint32_t rows, float* y) {
   if (rows >= 8) return _mm256_storeu_ps(y, v);
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

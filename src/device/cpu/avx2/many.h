@@ -31,8 +31,7 @@ struct Rows {
 
   template <PackedForm form>
   void next_columns() {
-    for (size_t i = 0; i < level_bytes(form.levels); i += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(ahead + i), _MM_HINT_T1);
+    ask_for(ahead, level_bytes(form.levels));
     ahead += level_bytes(form.levels);
     x += 32;
   }
@@ -43,23 +42,17 @@ template <PackedForm form, Way way>
 inline void multiply_columns(const Job& job, uint32_t count, size_t first, size_t last, Rows rows,
                              float* sums) {
   const IntegerRow row = integer_row(job.cols);
-  StripScales<form> upper(job.strip, job.cols, 0, first), lower(job.strip, job.cols, 8, first);
+  TileScales<form> scales(job, first);
   const uint8_t* strip = job.strip + first / 32 * level_bytes(form.levels);
   for (size_t k = first; k < last; k += 32, strip += level_bytes(form.levels), rows.next_columns<form>()) {
-    if (k % form.block == 0) {
-      upper.next_block();
-      lower.next_block();
-    }
-    ColumnScales s[2];
-    upper.next_columns(s[0]);
-    lower.next_columns(s[1]);
+    scales.next_columns(k);
     const TileLevels<form, way> levels(strip);
     [[maybe_unused]] TileSums<form, 1> shift;
     if constexpr (needs_shift(way)) shift = shift_of(levels, ones());
     in_tiles(count, [&]<uint32_t n>(uint32_t m) {
       TileSums<form, n> tile;
       multiply_tile<form, way, n>(levels, ones(), rows.x + m * rows.bytes, rows.bytes, tile);
-      const auto& scales = *from_memory(s);
+      const auto& scale = *from_memory(scales.of);
       for (uint32_t i = 0; i < n; ++i) {
         for (size_t h = 0; h < 2; ++h) {
           Sums<form> sum = sums_of_tile<form>(tile.v[i][h]);
@@ -67,7 +60,7 @@ inline void multiply_columns(const Job& job, uint32_t count, size_t first, size_
             sum.v[g] = _mm256_add_epi32(sum.v[g], shift.v[0][h][g]);
           float* to = sums + (m + i) * strip_rows + 8 * h;
           const uint8_t* x = job.x + (m + i) * job.x_bytes;
-          _mm256_store_ps(to, add_columns<form>(sum, scales[h], x, row, k, _mm256_load_ps(to)));
+          _mm256_store_ps(to, add_columns<form>(sum, scale[h], x, row, k, _mm256_load_ps(to)));
         }
       }
     });

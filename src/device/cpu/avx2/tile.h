@@ -50,6 +50,22 @@ struct TileLevels {
   }
 };
 
+// The scales of both halves of a strip as they come by, from column `first` on, where a block begins.
+template <PackedForm form>
+struct TileScales {
+  StripScales<form> half[2];
+  ColumnScales of[2];
+
+  TileScales(const Job& job, size_t first)
+      : half{{job.strip, job.cols, 0, first}, {job.strip, job.cols, 8, first}} {}
+  void next_columns(size_t k) {
+    for (size_t h = 0; h < 2; ++h) {
+      if (k % form.block == 0) half[h].next_block();
+      half[h].next_columns(of[h]);
+    }
+  }
+};
+
 // Vectors of sums that 32 columns of eight rows give: one where the factors of groups are multiplied first.
 constexpr uint32_t tile_sums(const PackedForm& f) { return sums_blocks(f) ? 1 : sums_of(f); }
 
